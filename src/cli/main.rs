@@ -1,0 +1,2 @@
+//! The `everwire` program.
+fn main() {}

@@ -1,0 +1,73 @@
+//! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
+
+use crate::proto::{Error, ErrorKind, Timestamp};
+use std::{
+    future::Future,
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::time::Instant;
+
+/// `Send` where threads exist.
+pub trait MaybeSend: Send {}
+impl<T: Send + ?Sized> MaybeSend for T {}
+
+/// `Sync` where threads exist.
+pub trait MaybeSync: Sync {}
+impl<T: Sync + ?Sized> MaybeSync for T {}
+
+/// A boxed future that may be moved to another thread.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The text of a message: a shared slice of what came off the socket.
+pub(crate) type Text = tokio_tungstenite::tungstenite::Utf8Bytes;
+/// The bytes of a binary message.
+pub(crate) type Bytes = tokio_tungstenite::tungstenite::Bytes;
+
+/// Runs a task in the background, on the tokio runtime the caller is in.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let runtime = tokio::runtime::Handle::try_current()
+        .map_err(|error| Error::new(ErrorKind::InvalidState, "a tokio runtime is needed").with_source(error))?;
+    runtime.spawn(task);
+    Ok(())
+}
+
+/// Entropy for a session's random numbers.
+pub(crate) fn seed() -> u64 {
+    // Every `RandomState` has keys of its own, made from the operating system's randomness.
+    RandomState::new().hash_one("everwire")
+}
+
+/// Tells the time since it was made. Follows tokio's clock, so tests may pause it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    #[allow(clippy::disallowed_methods)] // this is the place that may
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::after_start(self.0.elapsed())
+    }
+}
+
+/// A timer that can be set anew.
+pub(crate) struct Sleep(Pin<Box<tokio::time::Sleep>>);
+
+impl Sleep {
+    pub(crate) fn until(clock: &Clock, deadline: Timestamp) -> Self {
+        Self(Box::pin(tokio::time::sleep_until(clock.0 + deadline.since_start())))
+    }
+
+    pub(crate) fn reset(&mut self, clock: &Clock, deadline: Timestamp) {
+        self.0.as_mut().reset(clock.0 + deadline.since_start());
+    }
+
+    /// Ready once the deadline has passed (it may be early by the precision of the timer; the caller looks at the clock).
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}

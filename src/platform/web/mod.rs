@@ -1,0 +1,84 @@
+//! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
+
+use crate::proto::{Error, Timestamp};
+use gloo_timers::future::TimeoutFuture;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// `Send` where threads exist: nothing here.
+pub trait MaybeSend {}
+impl<T: ?Sized> MaybeSend for T {}
+
+/// `Sync` where threads exist: nothing here.
+pub trait MaybeSync {}
+impl<T: ?Sized> MaybeSync for T {}
+
+/// A boxed future.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// The text of a message.
+pub(crate) type Text = std::rc::Rc<str>;
+/// The bytes of a binary message.
+pub(crate) type Bytes = std::rc::Rc<[u8]>;
+
+/// Runs a task in the background, on the page's event loop.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), Error> {
+    wasm_bindgen_futures::spawn_local(task);
+    Ok(())
+}
+
+/// Entropy for a session's random numbers.
+pub(crate) fn seed() -> u64 {
+    ((js_sys::Math::random() * 4_294_967_296.0) as u64) << 32 | (js_sys::Math::random() * 4_294_967_296.0) as u64
+}
+
+/// Milliseconds of a monotonic clock: `performance.now()`, in pages and in workers.
+fn performance_now() -> f64 {
+    use wasm_bindgen::JsCast;
+    js_sys::Reflect::get(&js_sys::global(), &"performance".into())
+        .ok()
+        .and_then(|performance| performance.dyn_into::<web_sys::Performance>().ok())
+        .map_or_else(js_sys::Date::now, |performance| performance.now())
+}
+
+/// Tells the time since it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(f64);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(performance_now())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::after_start(Duration::from_secs_f64(((performance_now() - self.0) / 1000.0).max(0.0)))
+    }
+}
+
+/// The longest timeout that a browser can take: above it, it fires at once.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// A timer that can be set anew.
+pub(crate) struct Sleep(TimeoutFuture);
+
+impl Sleep {
+    pub(crate) fn until(clock: &Clock, deadline: Timestamp) -> Self {
+        let wait = (deadline - clock.now()).min(LONGEST);
+        // Rounded up, so that the deadline has passed when it fires.
+        Self(TimeoutFuture::new(wait.as_secs_f64().mul_add(1000.0, 0.999) as u32))
+    }
+
+    pub(crate) fn reset(&mut self, clock: &Clock, deadline: Timestamp) {
+        *self = Self::until(clock, deadline);
+    }
+
+    /// Ready once the deadline has passed, or earlier if it lies beyond what a browser's timer can do: the caller looks
+    /// at the clock and sets it anew.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}

@@ -1,0 +1,243 @@
+//! The one error of the crate: opaque, cheap to clone, with a kind to match on and the facts that belong to it.
+
+use std::{borrow::Cow, error, fmt, sync::Arc};
+
+/// What went wrong, for `match`. New kinds may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting, dialect or URL is wrong; [`Error::path`] names it.
+    Config,
+    /// The call does not fit the state of the client, such as `connect` while connected.
+    InvalidState,
+    /// An argument of a call is wrong, such as a close code that may not be sent.
+    InvalidInput,
+    /// Not possible on this target, such as request headers in a browser.
+    Unsupported,
+    /// The connection could not be made: name, network, TLS, or a refusal the browser does not explain.
+    Connect,
+    /// The server answered the WebSocket handshake with an HTTP status; see [`Error::status`].
+    Handshake,
+    /// The server refused who we are, or its first frame was not the hello; see [`Error::code`] and
+    /// [`Error::response`].
+    Auth,
+    /// The server reported an error that is not about identity; see [`Error::code`].
+    Server,
+    /// The token provider failed.
+    Token,
+    /// The peer broke the WebSocket protocol.
+    Protocol,
+    /// A message was not what it should be: bad JSON, or a document that does not fit the wanted type.
+    Decode,
+    /// A message was larger than the configured limit.
+    TooLarge,
+    /// Something took too long; the message says what.
+    Timeout,
+    /// The connection is closed; see [`Error::close_code`] and [`Error::close_reason`].
+    Closed,
+    /// A bounded queue is full.
+    Overflow,
+    /// A listener panicked or threw.
+    Listener,
+}
+
+impl ErrorKind {
+    /// The kind as a short word: the `code` of an error in JavaScript, and a label in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Config => "config",
+            ErrorKind::InvalidState => "invalid-state",
+            ErrorKind::InvalidInput => "invalid-input",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Connect => "connect",
+            ErrorKind::Handshake => "handshake",
+            ErrorKind::Auth => "auth",
+            ErrorKind::Server => "server",
+            ErrorKind::Token => "token",
+            ErrorKind::Protocol => "protocol",
+            ErrorKind::Decode => "decode",
+            ErrorKind::TooLarge => "too-large",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Closed => "closed",
+            ErrorKind::Overflow => "overflow",
+            ErrorKind::Listener => "listener",
+        }
+    }
+}
+
+type Source = Arc<dyn error::Error + Send + Sync>;
+
+/// An error of everwire. Its text never contains a token.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    path: Option<String>,
+    code: Option<i64>,
+    status: Option<u16>,
+    close: Option<(u16, String)>,
+    response: Option<String>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// An error of this kind. The message must not contain a secret.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        let message = message.into();
+        Self(Box::new(Inner {
+            kind,
+            message,
+            path: None,
+            code: None,
+            status: None,
+            close: None,
+            response: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn with_path(mut self, path: impl Into<String>) -> Self {
+        self.0.path = Some(path.into());
+        self
+    }
+
+    pub(crate) fn with_code(mut self, code: Option<i64>) -> Self {
+        self.0.code = code;
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_close(mut self, code: u16, reason: impl Into<String>) -> Self {
+        self.0.close = Some((code, reason.into()));
+        self
+    }
+
+    pub(crate) fn with_response(mut self, response: impl Into<String>) -> Self {
+        self.0.response = Some(response.into());
+        self
+    }
+
+    /// Attaches the cause. It must not print a secret either.
+    pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The message without the facts that [`Display`](fmt::Display) adds.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The setting that is wrong, as a dotted path (`hello.types[0]`), for [`ErrorKind::Config`].
+    pub fn path(&self) -> Option<&str> {
+        self.0.path.as_deref()
+    }
+
+    /// The code the server gave, such as 40 for an expired token.
+    pub fn code(&self) -> Option<i64> {
+        self.0.code
+    }
+
+    /// The HTTP status of a refused handshake.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The close code, where a close caused the error.
+    pub fn close_code(&self) -> Option<u16> {
+        self.0.close.as_ref().map(|(code, _)| *code)
+    }
+
+    /// The reason given with the close code.
+    pub fn close_reason(&self) -> Option<&str> {
+        self.0.close.as_ref().map(|(_, reason)| reason.as_str())
+    }
+
+    /// The server's answer that caused the error, as it came (at most 4 KiB of it).
+    pub fn response(&self) -> Option<&str> {
+        self.0.response.as_deref()
+    }
+
+    /// Whether something took too long.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == ErrorKind::Timeout
+    }
+
+    /// Whether the server refused who we are.
+    pub fn is_auth(&self) -> bool {
+        self.0.kind == ErrorKind::Auth
+    }
+
+    /// Whether the connection was closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.kind == ErrorKind::Closed
+    }
+
+    /// Whether the same call may work later without a change.
+    pub fn is_retryable(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connect
+            | ErrorKind::Server
+            | ErrorKind::Timeout
+            | ErrorKind::Closed
+            | ErrorKind::Overflow
+            | ErrorKind::Token
+            | ErrorKind::Protocol
+            | ErrorKind::TooLarge => true,
+            ErrorKind::Handshake => !matches!(self.0.status, Some(401 | 403 | 404 | 410)),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        if let Some(path) = &inner.path {
+            write!(f, "{path}: ")?;
+        }
+        f.write_str(&inner.message)?;
+        if let Some(code) = inner.code {
+            write!(f, " (code {code})")?;
+        }
+        if let Some(status) = inner.status {
+            write!(f, " (HTTP {status})")?;
+        }
+        if let Some((code, reason)) = &inner.close {
+            write!(f, " (close {code}")?;
+            if !reason.is_empty() {
+                write!(f, " {reason:?}")?;
+            }
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({}: {self}", self.0.kind.as_str())?;
+        if let Some(source) = &self.0.source {
+            write!(f, "; caused by: {source}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

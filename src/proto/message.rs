@@ -1,0 +1,134 @@
+//! What crosses the border of the session: messages out, payloads in, dial requests and the way a socket ended.
+
+use super::error::Error;
+use serde_json::Value;
+use std::fmt;
+
+/// A message to the server.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    /// The size of the payload in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Shows the size alone: a first frame holds a token.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Message::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Message::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Message::Text(text)
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Message::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Message::Binary(bytes)
+    }
+}
+
+impl From<&Value> for Message {
+    fn from(json: &Value) -> Self {
+        Message::Text(json.to_string())
+    }
+}
+
+impl From<Value> for Message {
+    fn from(json: Value) -> Self {
+        Message::from(&json)
+    }
+}
+
+/// Where and how to dial. `url`, `protocols` and `headers` may hold a token; `Debug` shows none of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DialRequest {
+    /// The whole URL, `ws://` or `wss://`.
+    pub url: String,
+    /// The URL as it may be shown: every query value that is or may be a secret is replaced by `***`.
+    pub shown_url: String,
+    /// The subprotocols to offer, in order.
+    pub protocols: Vec<String>,
+    /// Extra request headers. A browser cannot send any.
+    pub headers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for DialRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DialRequest({})", self.shown_url)
+    }
+}
+
+/// How a socket ended.
+#[derive(Clone, Debug, Default)]
+pub struct CloseInfo {
+    /// The code of the peer's close frame; `None` if the connection broke without one.
+    pub code: Option<u16>,
+    /// The reason of the close frame.
+    pub reason: String,
+    /// What broke, where something did.
+    pub error: Option<Error>,
+}
+
+/// What the session needs to know of a message that came in. The payload itself may stay where it is:
+/// a browser keeps it in JavaScript, native keeps the text.
+pub trait Payload: Sized {
+    /// The names of control messages, prepared for fast look-up.
+    type Names;
+
+    /// Prepares the look-up. `field` is the name of the top-level member that holds the type; `control` are the types
+    /// the session itself must see. `any_text` accepts text that is not JSON.
+    fn names(field: &str, control: &[String], any_text: bool) -> Self::Names;
+
+    /// Finds out the type of the message, and remembers it for the dispatch that follows.
+    fn classify(&mut self, names: &mut Self::Names) -> Class;
+
+    /// The whole document, for control messages. `None` if it is no JSON.
+    fn json(&self) -> Option<Value>;
+
+    /// The size in bytes (in a browser: in UTF-16 units).
+    fn size(&self) -> usize;
+}
+
+/// What kind of message came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A control message: the index of its type in the list given to [`Payload::names`].
+    Control(usize),
+    /// An ordinary event.
+    Event,
+    /// A document without a type: an event of type `unknown`, or an error that carries no type.
+    Untyped,
+    /// Not JSON where JSON is expected.
+    Malformed,
+    /// A binary message.
+    Binary,
+}

@@ -1,0 +1,54 @@
+//! What the driver asks of a socket: a connector that dials, and a transport that reads and writes without blocking.
+
+use crate::{
+    platform::MaybeSend,
+    proto::{CloseInfo, DialRequest, Error, Message, Payload},
+};
+use std::task::{Context, Poll};
+
+/// Makes connections.
+pub(crate) trait Connector: MaybeSend + 'static {
+    /// A message as it comes off this kind of socket.
+    type Payload: Payload + MaybeSend + 'static;
+    /// An open socket.
+    type Transport: Transport<Payload = Self::Payload>;
+
+    /// Dials, up to and including the WebSocket handshake. Dropping the future gives up and closes the socket.
+    ///
+    /// The future has no time limit of its own: the session has one.
+    fn dial(&self, request: DialRequest)
+    -> impl Future<Output = Result<Self::Transport, Error>> + MaybeSend + 'static;
+}
+
+/// What comes off a socket.
+pub(crate) enum Incoming<P> {
+    /// A text or binary message.
+    Message(P),
+    /// A protocol ping or pong: a sign of life. Pings are answered by the transport itself.
+    Alive,
+    /// The end. Nothing comes after it, and the transport may be dropped.
+    Closed(CloseInfo),
+}
+
+/// An open socket. Dropping it closes it at once, and detaches whatever could still call back.
+pub(crate) trait Transport: MaybeSend + Unpin + 'static {
+    /// A message as it comes off this kind of socket.
+    type Payload;
+
+    /// The next thing that comes off the socket. It never fails: a failure is an [`Incoming::Closed`] with its error.
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<Self::Payload>>;
+
+    /// Takes a message to be written, in order. Refuses one with [`ErrorKind::Overflow`](crate::ErrorKind::Overflow)
+    /// when too much is waiting already, and with `TooLarge` or `Closed` where that is so.
+    fn send(&mut self, message: Message) -> Result<(), Error>;
+
+    /// Writes what [`send`](Self::send) and [`close`](Self::close) took, as far as the socket takes it.
+    /// Ready when all is written; a failure shows in [`poll_recv`](Self::poll_recv).
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Starts the closing handshake with this code and reason; its end shows as an [`Incoming::Closed`].
+    fn close(&mut self, code: u16, reason: &str);
+
+    /// Ends the socket now: tells the peer with this code if that takes no waiting, and drops it.
+    fn abort(self, code: u16, reason: &str);
+}
