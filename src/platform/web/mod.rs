@@ -1,6 +1,6 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
-use crate::proto::{Error, ErrorKind, Timestamp, UrlParts};
+use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use gloo_timers::future::TimeoutFuture;
 use std::{
     future::Future,
@@ -52,6 +52,15 @@ pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
         path: url.pathname(),
         query: url.search().strip_prefix('?').map(str::to_owned),
     })
+}
+
+/// Refuses settings that a browser cannot do (S1-15).
+pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
+    if settings.headers.is_empty() && settings.dialect.headers.is_empty() {
+        return Ok(());
+    }
+    let message = "a browser cannot send request headers: use query parameters, a subprotocol or the first message";
+    Err(Error::new(ErrorKind::Unsupported, message).with_path("headers"))
 }
 
 /// Entropy for a session's random numbers.
