@@ -1,5 +1,9 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
+mod socket;
+
+pub(crate) use socket::{SocketConfig, SocketConnector};
+
 use crate::proto::{Error, ErrorKind, Timestamp};
 use std::{
     future::Future,
