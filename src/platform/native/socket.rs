@@ -5,7 +5,7 @@ mod failure;
 mod queue;
 mod tls;
 
-use super::{BoxFuture, Bytes, Clock, Sleep, Text};
+use super::{Bytes, Clock, Sleep, Text};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message},
     transport::{Connector, Incoming, Transport},
@@ -84,9 +84,7 @@ impl Connector for SocketConnector {
 
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket, Error>> + Send + 'static {
         let (config, tls) = (self.web_socket, self.tls.clone());
-        // Boxed: the future of a TLS handshake is large, and it lives inside the driver's.
-        let dialled: BoxFuture<_> = Box::pin(async move { dial::dial(&request, config, &tls).await });
-        async move { dialled.await.map(Socket::new) }
+        async move { dial::dial(&request, config, &tls).await.map(Socket::new) }
     }
 }
 
