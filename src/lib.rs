@@ -1,17 +1,15 @@
 //! A real-time event client that stays alive.
 
+mod client;
+mod driver;
 #[cfg_attr(native, path = "platform/native/mod.rs")]
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
-mod client;
-mod driver;
 pub mod proto;
 mod transport;
 
 pub use client::{Client, ClientBuilder, Event, EventStream, Subscription};
-pub use proto::{
-    Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, State, Stats,
-};
+pub use proto::{Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, State, Stats};
 
 /// The client id sent to servers: `everwire/<version> (<short sha>)`.
 pub const CLIENT_ID: &str = env!("EVERWIRE_CLIENT_ID");

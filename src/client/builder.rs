@@ -1,11 +1,14 @@
 //! The settings of a client, checked as a whole before anything is dialled.
 
-use super::{Client, Event, dispatch::{ListenerDispatch, Listeners}};
+use super::{
+    Client,
+    dispatch::{ListenerDispatch, Listeners},
+};
 use crate::{
     driver,
     platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector},
-    proto::{Dialect, Error, ErrorKind, Payload, Secret, Settings, TokenSource, UrlParts},
-    transport::{Connector, SocketConfig},
+    proto::{Dialect, Error, ErrorKind, Secret, Settings, TokenSource, UrlParts},
+    transport::SocketConfig,
 };
 use serde::Serialize;
 use std::{fmt, future::Future, time::Duration};
@@ -186,7 +189,7 @@ impl ClientBuilder {
     /// [`ErrorKind::Config`] with the path of the wrong setting, [`ErrorKind::Unsupported`] for what this target cannot do,
     /// [`ErrorKind::InvalidState`] outside a tokio runtime.
     pub fn build(self) -> Result<Client, Error> {
-        let parts = self.into_parts::<Event>()?;
+        let parts = self.into_parts(SocketConnector::new)?;
         let listeners = Listeners::default();
         let dispatch = ListenerDispatch::new(listeners.clone());
         let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;
@@ -204,11 +207,11 @@ impl ClientBuilder {
         Ok(client)
     }
 
-    /// What a driver needs, for the kind of payload that the caller wants.
-    pub(crate) fn into_parts<P: Payload>(mut self) -> Result<Parts<SocketConnector<P>>, Error>
-    where
-        SocketConnector<P>: Connector<Payload = P>,
-    {
+    /// What a driver needs, with the kind of connector that the caller wants.
+    pub(crate) fn into_parts<C>(
+        mut self,
+        connector: impl FnOnce(SocketConfig) -> Result<C, Error>,
+    ) -> Result<Parts<C>, Error> {
         if let Some(error) = self.wrong.take() {
             return Err(error);
         }
@@ -225,7 +228,7 @@ impl ClientBuilder {
             return Err(Error::new(ErrorKind::Config, "a provider is needed").with_path("token"));
         }
         platform::check(&self.settings)?;
-        let connector = SocketConnector::new(self.socket)?;
+        let connector = connector(self.socket)?;
         Ok(Parts { settings: self.settings, provider: self.provider, connector })
     }
 }

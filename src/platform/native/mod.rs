@@ -1,5 +1,9 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
+mod socket;
+
+pub(crate) use socket::SocketConnector;
+
 use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use std::{
     future::Future,

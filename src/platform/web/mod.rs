@@ -43,8 +43,7 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart, with the browser's own parser.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    let url = web_sys::Url::new(text)
-        .map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
+    let url = web_sys::Url::new(text).map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
     Ok(UrlParts {
         scheme: url.protocol().trim_end_matches(':').to_owned(),
         has_credentials: !url.username().is_empty() || !url.password().is_empty(),
