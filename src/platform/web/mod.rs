@@ -1,5 +1,9 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
+mod socket;
+
+pub(crate) use socket::{FromBrowser, SocketConnector, headers_unsupported};
+
 use crate::proto::{Error, Timestamp};
 use gloo_timers::future::TimeoutFuture;
 use std::{
