@@ -3,6 +3,7 @@
 #[cfg_attr(native, path = "platform/native/mod.rs")]
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
+mod driver;
 pub mod proto;
 mod transport;
 

@@ -4,7 +4,7 @@ mod socket;
 
 pub(crate) use socket::{FromBrowser, SocketConnector, headers_unsupported};
 
-use crate::proto::{Error, Timestamp};
+use crate::proto::{Error, ErrorKind, Timestamp, UrlParts};
 use gloo_timers::future::TimeoutFuture;
 use std::{
     future::Future,
@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use wasm_bindgen::prelude::wasm_bindgen;
 
 /// `Send` where threads exist: nothing here.
 pub trait MaybeSend {}
@@ -24,6 +25,11 @@ impl<T: ?Sized> MaybeSync for T {}
 /// A boxed future.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
+/// A listener.
+pub(crate) type Listener<T> = Box<dyn Fn(&T)>;
+/// A question that may be asked again and again.
+pub(crate) type Ask<T> = Box<dyn Fn() -> BoxFuture<T>>;
+
 /// The text of a message.
 pub(crate) type Text = std::rc::Rc<str>;
 /// The bytes of a binary message.
@@ -35,18 +41,34 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), Erro
     Ok(())
 }
 
+/// Calls foreign code. A panic cannot be caught here: it ends the program, as everywhere in Rust on the web.
+pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    Ok(call())
+}
+
+/// Takes a URL apart, with the browser's own parser.
+pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
+    let url = web_sys::Url::new(text)
+        .map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
+    Ok(UrlParts {
+        scheme: url.protocol().trim_end_matches(':').to_owned(),
+        has_credentials: !url.username().is_empty() || !url.password().is_empty(),
+        authority: url.host(),
+        path: url.pathname(),
+        query: url.search().strip_prefix('?').map(str::to_owned),
+    })
+}
+
 /// Entropy for a session's random numbers.
 pub(crate) fn seed() -> u64 {
     ((js_sys::Math::random() * 4_294_967_296.0) as u64) << 32 | (js_sys::Math::random() * 4_294_967_296.0) as u64
 }
 
-/// Milliseconds of a monotonic clock: `performance.now()`, in pages and in workers.
-fn performance_now() -> f64 {
-    use wasm_bindgen::JsCast;
-    js_sys::Reflect::get(&js_sys::global(), &"performance".into())
-        .ok()
-        .and_then(|performance| performance.dyn_into::<web_sys::Performance>().ok())
-        .map_or_else(js_sys::Date::now, |performance| performance.now())
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds of a monotonic clock, in pages and in workers.
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
 }
 
 /// Tells the time since it was made.

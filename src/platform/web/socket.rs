@@ -6,7 +6,7 @@
 use super::{Bytes, Text};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Payload},
-    transport::{Connector, Incoming, Transport},
+    transport::{Connector, Incoming, SocketConfig, Transport},
 };
 use js_sys::{Array, ArrayBuffer, JsString, Uint8Array};
 use std::{
@@ -53,9 +53,9 @@ pub(crate) struct SocketConnector<P = Event<Text, Bytes>> {
 }
 
 impl<P: FromBrowser> SocketConnector<P> {
-    /// A connector that refuses messages above this size (in bytes, of text in UTF-16 units).
-    pub(crate) fn new(max_message_size: usize) -> Self {
-        Self { max_message_size, payload: PhantomData }
+    /// A connector with this configuration. The size of text counts in UTF-16 units.
+    pub(crate) fn new(config: &SocketConfig) -> Self {
+        Self { max_message_size: config.max_message_size, payload: PhantomData }
     }
 }
 
