@@ -91,10 +91,23 @@ export class Classifier {
   }
 }
 
+/** A listener that can be taken off while it is in a list that is being called. */
+export class Entry {
+  constructor(listener) {
+    this.listener = listener;
+  }
+  /** Whether it calls this function, be it by way of `once`. */
+  calls(listener) {
+    return this.listener === listener || this.listener?.listener === listener;
+  }
+  takeOff() {
+    this.listener = undefined;
+  }
+}
+
 /**
- * Calls listeners, each by itself: what one throws is given back in a list, and the others go on.
- * An entry without a listener was taken off, perhaps by the one before it.
- * Gives back `null` if the text is no JSON.
+ * Gives an event to those who listen to its type. Gives back what they threw, if they did,
+ * or `null` if the text is no JSON.
  */
 export function deliver(entries, data, parse, type) {
   let event = data;
@@ -108,12 +121,14 @@ export function deliver(entries, data, parse, type) {
   return call(entries, event, type);
 }
 
-/** Calls listeners as `deliver` does. */
+/** Calls listeners, each by itself: where one throws the others go on. Gives back what was thrown, if anything. */
 export function call(entries, first, second) {
   let thrown;
-  for (const entry of entries) {
+  for (const { listener } of entries) {
+    // One that was taken off by another in the list is not there any more.
+    if (listener === undefined) continue;
     try {
-      entry.listener?.(first, second);
+      listener(first, second);
     } catch (error) {
       (thrown ??= []).push(error);
       report(error);

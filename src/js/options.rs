@@ -2,27 +2,21 @@
 
 use super::error::thrown;
 use crate::{
-    CLIENT_ID,
-    platform::{self, Ask},
-    proto::{BackoffRule, Dialect, Error, ErrorKind, Secret, Settings, TokenSource},
-    transport::SocketConfig,
+    client::ClientBuilder,
+    platform,
+    proto::{Dialect, Error, ErrorKind},
 };
 use js_sys::{Array, Function, JSON, JsString, Object, Promise};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// What is made of the options.
-pub(super) struct Options {
-    pub(super) settings: Settings,
-    pub(super) provider: Option<Ask<Result<String, Error>>>,
-    pub(super) socket: SocketConfig,
-}
-
-pub(super) fn read(options: &JsValue) -> Result<Options, Error> {
+/// A builder with all the options in it.
+pub(super) fn read(options: &JsValue) -> Result<ClientBuilder, Error> {
     let Some(options) = options.dyn_ref::<Object>() else {
-        return Err(Error::new(ErrorKind::Config, "must be an object").with_path("options"));
+        return Err(wrong("options", "must be an object"));
     };
     let fields: Vec<(String, JsValue)> = Object::entries(options)
         .iter()
@@ -30,65 +24,52 @@ pub(super) fn read(options: &JsValue) -> Result<Options, Error> {
         .map(|entry| (entry.get(0).as_string().unwrap_or_default(), entry.get(1)))
         .filter(|(_, value)| !value.is_undefined())
         .collect();
-    let given = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-
-    let dialect = given("dialect").map_or_else(|| Ok(Dialect::stream()), dialect)?;
-    let url = match (given("url"), &dialect.url.default) {
-        (Some(url), _) => text_of(url).ok_or_else(|| wrong("url", "must be a string or a URL"))?,
-        (None, Some(default)) => default.clone(),
-        (None, None) => return Err(wrong("url", "is needed: the dialect has none of its own")),
+    let dialect = match fields.iter().find(|(name, _)| name == "dialect") {
+        Some((_, value)) => dialect(value)?,
+        None => Dialect::stream(),
     };
-    let mut made = Options {
-        settings: Settings::new(dialect, platform::parse_url(&url)?),
-        provider: None,
-        socket: SocketConfig::default(),
-    };
-    made.settings.client = CLIENT_ID.to_owned();
-    made.settings.seed = platform::seed();
-    fields.iter().try_for_each(|(name, value)| made.set(name, value))?;
-    if !made.settings.dialect.headers.is_empty() {
-        return Err(platform::headers_unsupported());
-    }
-    Ok(made)
+    let builder = ClientBuilder::new(dialect);
+    fields.iter().try_fold(builder, |builder, (name, value)| set(builder, name, value))
 }
 
-impl Options {
-    fn set(&mut self, name: &str, value: &JsValue) -> Result<(), Error> {
-        let settings = &mut self.settings;
-        let BackoffRule { base, cap, stable_after, max_attempts, .. } = &mut settings.backoff;
-        match name {
-            "url" | "dialect" => {}
-            "token" => return self.token(value),
-            "params" => settings.params = json(name, value, "must be an object of values that JSON knows")?,
-            "protocols" => settings.protocols = json(name, value, "must be an array of strings")?,
-            "headers" => return Err(platform::headers_unsupported()),
-            "maxAttempts" => *max_attempts = count(name, value)?,
-            "maxMessageSize" => self.socket.max_message_size = count(name, value)? as usize,
-            "backoffBase" => *base = time(name, value)?,
-            "backoffCap" => *cap = time(name, value)?,
-            "stableAfter" => *stable_after = time(name, value)?,
-            "openTimeout" => settings.open_timeout = time(name, value)?,
-            "helloTimeout" => settings.hello_timeout = Some(time(name, value)?),
-            "closeTimeout" => settings.close_timeout = time(name, value)?,
-            "tokenTimeout" => settings.token_timeout = time(name, value)?,
-            "healthCheckInterval" => settings.health_interval = Some(time(name, value)?),
-            "silenceTimeout" => settings.silence = Some(time(name, value)?),
-            _ => return Err(wrong(name, "is no option")),
+fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuilder, Error> {
+    let time = || time(name, value);
+    let count = || count(name, value);
+    Ok(match name {
+        "dialect" => builder,
+        "url" => builder.url(text(value).ok_or_else(|| wrong(name, "must be a string or a URL"))?),
+        "token" => token(builder, value)?,
+        "params" => {
+            let params: Map<String, Value> = json(name, value, "must be an object")?;
+            params.into_iter().fold(builder, |builder, (name, value)| builder.param(name, value))
         }
-        Ok(())
-    }
+        "protocols" => {
+            let protocols: Vec<String> = json(name, value, "must be an array of strings")?;
+            protocols.into_iter().fold(builder, ClientBuilder::protocol)
+        }
+        "headers" => return Err(platform::headers_unsupported()),
+        "maxAttempts" => builder.max_attempts(count()?),
+        "maxMessageSize" => builder.max_message_size(count()? as usize),
+        "backoffBase" => builder.backoff_base(time()?),
+        "backoffCap" => builder.backoff_cap(time()?),
+        "stableAfter" => builder.stable_after(time()?),
+        "openTimeout" => builder.open_timeout(time()?),
+        "helloTimeout" => builder.hello_timeout(time()?),
+        "closeTimeout" => builder.close_timeout(time()?),
+        "tokenTimeout" => builder.token_timeout(time()?),
+        "healthCheckInterval" => builder.health_check_interval(time()?),
+        "silenceTimeout" => builder.silence_timeout(time()?),
+        _ => return Err(wrong(name, "is no option")),
+    })
+}
 
-    fn token(&mut self, value: &JsValue) -> Result<(), Error> {
-        if let Some(token) = value.as_string() {
-            self.settings.token = TokenSource::Static(Secret::from(token));
-            return Ok(());
-        }
-        let Some(fetch) = value.dyn_ref::<Function>().cloned() else {
-            return Err(wrong("token", "must be a string or a function"));
-        };
-        self.settings.token = TokenSource::Provider;
-        self.provider = Some(Box::new(move || Box::pin(ask(fetch.clone()))));
-        Ok(())
+fn token(builder: ClientBuilder, value: &JsValue) -> Result<ClientBuilder, Error> {
+    if let Some(token) = value.as_string() {
+        return Ok(builder.token(token));
+    }
+    match value.dyn_ref::<Function>().cloned() {
+        Some(fetch) => Ok(builder.token_provider(move || ask(fetch.clone()))),
+        None => Err(wrong("token", "must be a string or a function")),
     }
 }
 
@@ -108,7 +89,7 @@ fn dialect(value: &JsValue) -> Result<Dialect, Error> {
     }
 }
 
-fn text_of(value: &JsValue) -> Option<String> {
+fn text(value: &JsValue) -> Option<String> {
     value.as_string().or_else(|| value.dyn_ref::<web_sys::Url>().map(web_sys::Url::href))
 }
 
