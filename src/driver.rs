@@ -428,13 +428,11 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             Some((open, socket)) if *open == generation => socket.send(message),
             _ => Err(Error::new(ErrorKind::Closed, "the connection has ended")),
         };
-        match self.sending.take().filter(|_| by_user) {
-            Some(answer) => drop(answer.send(result)),
-            None => {
-                if let Err(error) = result {
-                    self.dispatch.lifecycle(&Lifecycle::Error(error));
-                }
-            }
+        let waiter = if by_user { self.sending.take() } else { None };
+        match (waiter, result) {
+            (Some(waiter), result) => drop(waiter.send(result)),
+            (None, Err(error)) => self.dispatch.lifecycle(&Lifecycle::Error(error)),
+            (None, Ok(())) => {}
         }
     }
 

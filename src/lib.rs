@@ -1,13 +1,20 @@
 //! A real-time event client that stays alive.
 
+// One thread: what native code shares between threads is shared within it.
+#![cfg_attr(web, allow(clippy::arc_with_non_send_sync))]
+
+mod client;
+mod driver;
+#[cfg(web)]
+mod js;
 #[cfg_attr(native, path = "platform/native/mod.rs")]
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
-mod driver;
 pub mod proto;
 mod transport;
 
-pub use proto::{Error, ErrorKind, Message};
+pub use client::{Client, ClientBuilder, Event, EventStream, Subscription};
+pub use proto::{Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, State, Stats};
 
 /// The client id sent to servers: `everwire/<version> (<short sha>)`.
 pub const CLIENT_ID: &str = env!("EVERWIRE_CLIENT_ID");

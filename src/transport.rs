@@ -16,8 +16,7 @@ pub(crate) trait Connector: MaybeSend + 'static {
     /// Dials, up to and including the WebSocket handshake. Dropping the future gives up and closes the socket.
     ///
     /// The future has no time limit of its own: the session has one.
-    fn dial(&self, request: DialRequest)
-    -> impl Future<Output = Result<Self::Transport, Error>> + MaybeSend + 'static;
+    fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Self::Transport, Error>> + MaybeSend + 'static;
 }
 
 /// What comes off a socket.
@@ -25,6 +24,7 @@ pub(crate) enum Incoming<P> {
     /// A text or binary message.
     Message(P),
     /// A protocol ping or pong: a sign of life. Pings are answered by the transport itself.
+    #[allow(dead_code, reason = "a browser shows no pings")]
     Alive,
     /// The end. Nothing comes after it, and the transport may be dropped.
     Closed(CloseInfo),

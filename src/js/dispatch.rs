@@ -2,7 +2,7 @@
 
 use super::{error::thrown, payload::JsPayload, values};
 use crate::{
-    client::Registry,
+    client::registry::Registry,
     driver::Dispatch,
     proto::{Error, ErrorKind, Lifecycle},
 };

@@ -9,7 +9,9 @@ mod payload;
 mod values;
 
 use crate::{
+    client::registry,
     driver::{self, DISCONNECT, Handle},
+    platform::SocketConnector,
     proto::{Error, ErrorKind, Message},
 };
 use dispatch::{Entry, JsDispatch, Listeners};
@@ -37,7 +39,7 @@ struct Subscriptions {
 struct Subscription {
     entry: Entry,
     /// The pattern and the place in the registry; of a lifecycle listener there is none.
-    event: Option<(String, Arc<crate::client::Entry<Entry>>)>,
+    event: Option<(String, Arc<registry::Entry<Entry>>)>,
 }
 
 #[wasm_bindgen(js_class = Client)]
@@ -49,7 +51,7 @@ impl JsClient {
     }
 
     fn create(options: &JsValue) -> Result<Self, Error> {
-        let parts = options::read(options)?.into_parts::<JsPayload>()?;
+        let parts = options::read(options)?.into_parts(SocketConnector::<JsPayload>::new)?;
         let listeners = Rc::new(Listeners::default());
         let dispatch = JsDispatch::new(listeners.clone());
         let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;
@@ -139,7 +141,7 @@ impl JsClient {
             Some((_, place)) => {
                 self.listeners.events.remove(&place);
             }
-            None => self.listeners.lifecycle.borrow_mut().retain(|other| *other != *subscription.entry),
+            None => self.listeners.lifecycle.borrow_mut().retain(|other| **other != *subscription.entry),
         }
         true
     }

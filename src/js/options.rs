@@ -4,7 +4,7 @@ use super::error::thrown;
 use crate::{
     client::ClientBuilder,
     platform,
-    proto::{Dialect, Error, ErrorKind},
+    proto::{BackoffRule, Dialect, Error, ErrorKind},
 };
 use js_sys::{Array, Function, JSON, JsString, Object, Promise};
 use serde::de::DeserializeOwned;
@@ -28,8 +28,16 @@ pub(super) fn read(options: &JsValue) -> Result<ClientBuilder, Error> {
         Some((_, value)) => dialect(value)?,
         None => Dialect::stream(),
     };
-    let builder = ClientBuilder::new(dialect);
-    fields.iter().try_fold(builder, |builder, (name, value)| set(builder, name, value))
+    let BackoffRule { mut base, mut cap, .. } = BackoffRule::default();
+    let mut builder = ClientBuilder::new(dialect);
+    for (name, value) in &fields {
+        match name.as_str() {
+            "backoffBase" => base = time(name, value)?,
+            "backoffCap" => cap = time(name, value)?,
+            _ => builder = set(builder, name, value)?,
+        }
+    }
+    Ok(builder.backoff(base, cap))
 }
 
 fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuilder, Error> {
@@ -50,8 +58,6 @@ fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuil
         "headers" => return Err(platform::headers_unsupported()),
         "maxAttempts" => builder.max_attempts(count()?),
         "maxMessageSize" => builder.max_message_size(count()? as usize),
-        "backoffBase" => builder.backoff_base(time()?),
-        "backoffCap" => builder.backoff_cap(time()?),
         "stableAfter" => builder.stable_after(time()?),
         "openTimeout" => builder.open_timeout(time()?),
         "helloTimeout" => builder.hello_timeout(time()?),

@@ -54,10 +54,6 @@ impl Backoff {
         Self { rule, failures: 0 }
     }
 
-    pub(super) fn rule(&self) -> &BackoffRule {
-        &self.rule
-    }
-
     /// Draws the next wait.
     pub(super) fn next(&mut self, pace: Pace, random: &mut Random) -> Duration {
         let doubled = self.rule.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
@@ -88,7 +84,10 @@ mod tests {
             let mut backoff = Backoff::new(rule);
             for ceiling in [1, 2, 4, 8, 10, 10, 10] {
                 let wait = backoff.next(Pace::Normal, &mut random);
-                assert!(wait >= FLOOR && wait <= Duration::from_secs(ceiling), "seed {seed}: {wait:?} over {ceiling} s");
+                assert!(
+                    wait >= FLOOR && wait <= Duration::from_secs(ceiling),
+                    "seed {seed}: {wait:?} over {ceiling} s"
+                );
                 sum += wait;
             }
             let slower = backoff.next(Pace::Slower, &mut random);

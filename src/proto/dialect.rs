@@ -299,7 +299,9 @@ impl Dialect {
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let mut reader = serde_json::Deserializer::from_str(json);
         let dialect: Dialect = serde_path_to_error::deserialize(&mut reader).map_err(wrong_field)?;
-        reader.end().map_err(|error| Error::new(ErrorKind::Config, format!("dialect: {error}")).with_path("dialect"))?;
+        reader
+            .end()
+            .map_err(|error| Error::new(ErrorKind::Config, format!("dialect: {error}")).with_path("dialect"))?;
         dialect.check()?;
         Ok(dialect)
     }
@@ -373,7 +375,11 @@ impl Dialect {
     /// Whether anything in it asks for the token.
     pub(crate) fn needs_token(&self) -> bool {
         let in_text = |text: &String| template::mentions_text(text, "token");
-        self.first_frame.iter().chain(self.url.query.values()).chain(self.defaults.values()).any(template::mentions_token)
+        self.first_frame
+            .iter()
+            .chain(self.url.query.values())
+            .chain(self.defaults.values())
+            .any(template::mentions_token)
             || self.protocols.iter().any(in_text)
             || self.headers.values().any(in_text)
     }
@@ -415,7 +421,9 @@ mod tests {
             assert_eq!(dialect.name, name);
             assert_eq!(Dialect::from_json(&dialect.to_json()).unwrap(), dialect);
         }
-        assert!(Dialect::stream().needs_token() && Dialect::stream_v1().needs_token() && Dialect::envelope().needs_token());
+        assert!(
+            Dialect::stream().needs_token() && Dialect::stream_v1().needs_token() && Dialect::envelope().needs_token()
+        );
         assert!(!Dialect::raw().needs_token());
         assert_eq!(Dialect::builtin("nope").unwrap_err().path(), Some("dialect"));
     }
@@ -434,10 +442,19 @@ mod tests {
             (r#"{"name":"x","hello":{"types":["a",1]}}"#, "hello.types[1]"),
             (r#"{"name":"x","hello":{"types":["a"],"timeout_ms":0}}"#, "hello.timeout_ms"),
             (r#"{"name":"x","errors":{}}"#, "errors.types"),
-            (r#"{"name":"x","errors":{"bare":"e","codes":[{"codes":[1],"action":"retry"},{"codes":[2],"action":"?"}]}}"#, "errors.codes[1].action"),
+            (
+                r#"{"name":"x","errors":{"bare":"e","codes":[{"codes":[1],"action":"retry"},{"codes":[2],"action":"?"}]}}"#,
+                "errors.codes[1].action",
+            ),
             (r#"{"name":"x","health_check":{"interval_ms":0,"silence_ms":1,"frame":{}}}"#, "health_check.interval_ms"),
-            (r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":5100,"frame":{}}}"#, "health_check.silence_ms"),
-            (r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":9000,"frame":["${"]}}"#, "health_check.frame[0]"),
+            (
+                r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":5100,"frame":{}}}"#,
+                "health_check.silence_ms",
+            ),
+            (
+                r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":9000,"frame":["${"]}}"#,
+                "health_check.frame[0]",
+            ),
             (r#"{"name":"x","close":[{"from":70000,"action":"stop"}]}"#, "close[0].from"),
             (r#"{"name":"x","close":[{"from":10,"to":9,"action":"stop"}]}"#, "close[0].to"),
             (r#"{"name":"x","close":[{"from":10,"action":"event"}]}"#, "close[0].action"),

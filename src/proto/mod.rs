@@ -23,16 +23,14 @@ mod timers;
 mod url;
 
 pub use backoff::BackoffRule;
-pub use dialect::{
-    Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, UrlRule,
-};
+pub use dialect::{Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, UrlRule};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Names, UNKNOWN};
 pub use lifecycle::{Cause, Lifecycle};
 pub use message::{Class, CloseInfo, DialRequest, Message, Payload};
 pub use secret::Secret;
-pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};
 pub(crate) use session::check_close;
+pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};
 pub use state::State;
 pub use stats::Stats;
 pub use time::Timestamp;

@@ -186,12 +186,32 @@ mod tests {
 
     #[test]
     fn tells_a_missing_type_from_a_broken_document() {
-        for text in [r#"{}"#, r#"{"x":1}"#, r#"{"type":1}"#, r#"{"type":null}"#, "[1]", "1", r#""type""#, r#"{"x":{"type":"no"}}"#] {
+        for text in [
+            r#"{}"#,
+            r#"{"x":1}"#,
+            r#"{"type":1}"#,
+            r#"{"type":null}"#,
+            "[1]",
+            "1",
+            r#""type""#,
+            r#"{"x":{"type":"no"}}"#,
+        ] {
             assert_eq!(find(text), Err(Found::Nothing), "{text}");
         }
         for text in [
-            "", "nonsense", "{", r#"{"type":"#, r#"{"type":"a"#, r#"{"type":"a""#, r#"{"type":"a","x":"#, r#"{"x":1,"y"}"#,
-            r#"{"x":]}"#, r#"{"x":1 "type":"a"}"#, r#"{"type":"\x"}"#, r#"{"type" "a"}"#, "{'type':'a'}",
+            "",
+            "nonsense",
+            "{",
+            r#"{"type":"#,
+            r#"{"type":"a"#,
+            r#"{"type":"a""#,
+            r#"{"type":"a","x":"#,
+            r#"{"x":1,"y"}"#,
+            r#"{"x":]}"#,
+            r#"{"x":1 "type":"a"}"#,
+            r#"{"type":"\x"}"#,
+            r#"{"type" "a"}"#,
+            "{'type':'a'}",
         ] {
             assert_eq!(find(text), Err(Found::Malformed), "{text}");
         }
@@ -202,8 +222,22 @@ mod tests {
     fn agrees_with_a_full_parse_on_random_documents() {
         let mut random = crate::proto::random::Random::new(7);
         let pieces = [
-            "{", "}", "[", "]", ",", ":", "\"type\"", "\"x\"", "\"a\\\"b\"", "1", "null", " ", "\"type\":\"a.b\"", "\"\\\\\"",
-            "{\"type\":\"q\"}", "[{\"type\":\"q\"}]",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"type\"",
+            "\"x\"",
+            "\"a\\\"b\"",
+            "1",
+            "null",
+            " ",
+            "\"type\":\"a.b\"",
+            "\"\\\\\"",
+            "{\"type\":\"q\"}",
+            "[{\"type\":\"q\"}]",
         ];
         let mut valid = 0;
         for _ in 0..200_000 {

@@ -204,7 +204,8 @@ mod tests {
     fn fill(template: Value, given: Value, defaults: Value) -> Result<Option<Value>, Error> {
         let token = Secret::from("t0k".to_owned());
         let (Value::Object(given), Value::Object(defaults)) = (given, defaults) else { unreachable!() };
-        Params { token: Some(&token), connection_id: None, client: "me/1", given: &given, defaults: &defaults }.fill(&template)
+        Params { token: Some(&token), connection_id: None, client: "me/1", given: &given, defaults: &defaults }
+            .fill(&template)
     }
 
     // S0-4: `user_details` defaults to `{"id": user_id}`.
@@ -217,11 +218,21 @@ mod tests {
             Some(json!({"token": "t0k", "user_details": {"id": "alice"}, "n": [1, null]}))
         );
         assert_eq!(
-            fill(frame.clone(), json!({"user_details": {"id": "bob", "name": "Bob"}, "products": ["chat"]}), defaults.clone()).unwrap(),
-            Some(json!({"token": "t0k", "user_details": {"id": "bob", "name": "Bob"}, "products": ["chat"], "n": [1, null]}))
+            fill(
+                frame.clone(),
+                json!({"user_details": {"id": "bob", "name": "Bob"}, "products": ["chat"]}),
+                defaults.clone()
+            )
+            .unwrap(),
+            Some(
+                json!({"token": "t0k", "user_details": {"id": "bob", "name": "Bob"}, "products": ["chat"], "n": [1, null]})
+            )
         );
         assert_eq!(fill(frame, json!({}), defaults).unwrap_err().path(), Some("params.user_id"));
-        assert_eq!(fill(json!("Bearer ${token}, ${n}"), json!({"n": 5}), json!({})).unwrap(), Some(json!("Bearer t0k, 5")));
+        assert_eq!(
+            fill(json!("Bearer ${token}, ${n}"), json!({"n": 5}), json!({})).unwrap(),
+            Some(json!("Bearer t0k, 5"))
+        );
         assert_eq!(fill(json!("${n}"), json!({"n": 5}), json!({})).unwrap(), Some(json!(5)));
         assert_eq!(fill(json!("$5 and } {"), json!({}), json!({})).unwrap(), Some(json!("$5 and } {")));
     }

@@ -107,8 +107,13 @@ mod tests {
     fn url(dialect: &Dialect, base: &UrlParts, given: Value) -> DialUrl {
         let token = Secret::from("s3cret/+".to_owned());
         let Value::Object(given) = given else { unreachable!() };
-        let params =
-            Params { token: Some(&token), connection_id: None, client: "me/1 (abc)", given: &given, defaults: &dialect.defaults };
+        let params = Params {
+            token: Some(&token),
+            connection_id: None,
+            client: "me/1 (abc)",
+            given: &given,
+            defaults: &dialect.defaults,
+        };
         dial_url(base, dialect, &params).unwrap()
     }
 
@@ -121,14 +126,24 @@ mod tests {
             made.full,
             "wss://example.com:8443/api/v2/connect?X-Stream-Client=me%2F1%20%28abc%29&api_key=k%26y&stream-auth-type=jwt"
         );
-        assert_eq!(made.shown, "wss://example.com:8443/api/v2/connect?X-Stream-Client=***&api_key=***&stream-auth-type=***");
-        assert!(url(&Dialect::stream(), &parts("http", "h", "/", None), json!({"api_key": 1})).full.starts_with("ws://h/api"));
+        assert_eq!(
+            made.shown,
+            "wss://example.com:8443/api/v2/connect?X-Stream-Client=***&api_key=***&stream-auth-type=***"
+        );
+        assert!(
+            url(&Dialect::stream(), &parts("http", "h", "/", None), json!({"api_key": 1}))
+                .full
+                .starts_with("ws://h/api")
+        );
     }
 
     #[test]
     fn a_token_in_the_url_is_sent_but_never_shown() {
         let made = url(&Dialect::stream_v1(), &parts("wss", "h", "/", None), json!({"api_key": "k", "user_id": "a"}));
-        assert!(made.full.contains("authorization=s3cret%2F%2B") && made.full.contains("%22user_token%22%3A%22s3cret%2F%2B%22"));
+        assert!(
+            made.full.contains("authorization=s3cret%2F%2B")
+                && made.full.contains("%22user_token%22%3A%22s3cret%2F%2B%22")
+        );
         assert!(!made.shown.contains("s3cret"), "{}", made.shown);
         let made = url(&Dialect::raw(), &parts("ws", "h", "/p", Some("token=abc&flag&room=1")), json!({}));
         assert_eq!(made.full, "ws://h/p?token=abc&flag&room=1");

@@ -1,6 +1,10 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
-use crate::proto::{Error, ErrorKind, Timestamp, UrlParts};
+mod socket;
+
+pub(crate) use socket::SocketConnector;
+
+use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use std::{
     future::Future,
     hash::{BuildHasher, RandomState},
@@ -59,6 +63,12 @@ pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
         path: url.path().to_owned(),
         query: url.query().map(str::to_owned),
     })
+}
+
+/// Refuses settings that this target cannot do. Native can do them all; what a header or a subprotocol may look like is
+/// for the connector to check.
+pub(crate) fn check(_: &Settings) -> Result<(), Error> {
+    Ok(())
 }
 
 /// Entropy for a session's random numbers.

@@ -4,7 +4,7 @@ mod socket;
 
 pub(crate) use socket::{FromBrowser, SocketConnector, headers_unsupported};
 
-use crate::proto::{Error, ErrorKind, Timestamp, UrlParts};
+use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use gloo_timers::future::TimeoutFuture;
 use std::{
     future::Future,
@@ -48,8 +48,7 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart, with the browser's own parser.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    let url = web_sys::Url::new(text)
-        .map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
+    let url = web_sys::Url::new(text).map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
     Ok(UrlParts {
         scheme: url.protocol().trim_end_matches(':').to_owned(),
         has_credentials: !url.username().is_empty() || !url.password().is_empty(),
@@ -57,6 +56,11 @@ pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
         path: url.pathname(),
         query: url.search().strip_prefix('?').map(str::to_owned),
     })
+}
+
+/// Refuses settings that a browser cannot do (S1-15).
+pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
+    if settings.headers.is_empty() && settings.dialect.headers.is_empty() { Ok(()) } else { Err(headers_unsupported()) }
 }
 
 /// Entropy for a session's random numbers.

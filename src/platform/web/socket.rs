@@ -54,8 +54,15 @@ pub(crate) struct SocketConnector<P = Event<Text, Bytes>> {
 
 impl<P: FromBrowser> SocketConnector<P> {
     /// A connector with this configuration. The size of text counts in UTF-16 units.
-    pub(crate) fn new(config: &SocketConfig) -> Self {
-        Self { max_message_size: config.max_message_size, payload: PhantomData }
+    ///
+    /// # Errors
+    /// `Unsupported` for root certificates: a browser trusts what its user trusts.
+    pub(crate) fn new(config: SocketConfig) -> Result<Self, Error> {
+        if !config.root_certificates.is_empty() {
+            let message = "a browser takes no root certificates from a page";
+            return Err(Error::new(ErrorKind::Unsupported, message).with_path("root_certificates"));
+        }
+        Ok(Self { max_message_size: config.max_message_size, payload: PhantomData })
     }
 }
 

@@ -133,7 +133,8 @@ impl<P: Payload> Session<P> {
     /// The error in a frame, if it is one by its type or by the member that stands for one.
     fn server_error(&self, class: Class, role: Role, document: &Value) -> Option<ServerError> {
         let rule = self.settings.dialect.errors.as_ref()?;
-        let bare = || class == Class::Untyped && rule.bare.as_ref().is_some_and(|path| member(document, path).is_some());
+        let bare =
+            || class == Class::Untyped && rule.bare.as_ref().is_some_and(|path| member(document, path).is_some());
         (role.error || bare()).then(|| server_error::read(rule, document))
     }
 
