@@ -1,7 +1,12 @@
 //! A real-time event client that stays alive.
 
+// One thread: what native code shares between threads is shared within it.
+#![cfg_attr(web, allow(clippy::arc_with_non_send_sync))]
+
 mod client;
 mod driver;
+#[cfg(web)]
+mod js;
 #[cfg_attr(native, path = "platform/native/mod.rs")]
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
