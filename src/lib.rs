@@ -4,6 +4,8 @@
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
 pub mod proto;
+#[cfg(all(native, feature = "server"))]
+pub mod server;
 mod transport;
 
 pub use proto::{Error, ErrorKind, Message};

@@ -16,8 +16,7 @@ pub(crate) trait Connector: MaybeSend + 'static {
     /// Dials, up to and including the WebSocket handshake. Dropping the future gives up and closes the socket.
     ///
     /// The future has no time limit of its own: the session has one.
-    fn dial(&self, request: DialRequest)
-    -> impl Future<Output = Result<Self::Transport, Error>> + MaybeSend + 'static;
+    fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Self::Transport, Error>> + MaybeSend + 'static;
 }
 
 /// What comes off a socket.
