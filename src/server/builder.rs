@@ -11,7 +11,7 @@ use crate::proto::{Error, ErrorKind};
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-type Observer = Box<dyn Fn(&Activity<'_>) + Send + Sync>;
+pub(super) type Observer = Box<dyn Fn(&Activity<'_>) + Send + Sync>;
 
 /// Makes a [`Server`]. It needs [`api_secret`](Self::api_secret), or else [`development`](Self::development).
 #[must_use = "a builder does nothing until it is built"]

@@ -10,7 +10,7 @@ use super::{
     upgrade::Socket,
 };
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use std::{future, pin::Pin};
+use std::{future, pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -38,13 +38,13 @@ impl From<Refusal> for Outcome {
 
 /// A connection and what it needs.
 struct Connection {
-    server: std::sync::Arc<Shared>,
+    server: Arc<Shared>,
     protocol: Protocol,
     seat: Seat,
 }
 
 /// Serves a connection until it has ended.
-pub(super) async fn run(server: std::sync::Arc<Shared>, protocol: Protocol, query: Query, mut socket: Socket) {
+pub(super) async fn run(server: Arc<Shared>, protocol: Protocol, query: Query, mut socket: Socket) {
     let (seat, mut pending) = Registry::join(&server.registry, &server.limits);
     let connection = Connection { server, protocol, seat };
     let outcome = tokio::select! {
@@ -57,7 +57,7 @@ pub(super) async fn run(server: std::sync::Arc<Shared>, protocol: Protocol, quer
 }
 
 /// Accepts a WebSocket on a path that nobody serves, only to close it: 1000 tells the client not to come again.
-pub(super) async fn run_on_wrong_path(server: std::sync::Arc<Shared>, socket: Socket) {
+pub(super) async fn run_on_wrong_path(server: Arc<Shared>, socket: Socket) {
     let (seat, pending) = Registry::join(&server.registry, &server.limits);
     let connection = Connection { server, protocol: Protocol::Stream, seat };
     let order = Order::close(1000, "there is no such path");
@@ -182,7 +182,7 @@ impl Connection {
         };
         let goodbye = async {
             let _ = self.say_goodbye(outcome, &end, &mut socket, pending).await;
-            linger(&mut socket).await;
+            linger(&mut socket, matches!(end, End::ByClient { .. })).await;
         };
         tokio::select! {
             _ = timeout(self.server.limits.close_timeout, goodbye) => end,
@@ -254,12 +254,14 @@ fn failed(error: &SocketError) -> Outcome {
     Outcome::Ordered(Order::close(code, reason))
 }
 
-/// Reads on until the client has gone too. A socket that is closed with something unread in it is reset, and the client
-/// would lose the last messages.
-async fn linger(socket: &mut Socket) {
-    while let Some(Ok(_)) = socket.next().await {}
+/// Reads on until the client has answered the close. Where it does not, as it has still much to send, the socket is read
+/// to its end: one that is closed with something unread in it is reset, and the client would lose the last messages.
+async fn linger(socket: &mut Socket, mut answered: bool) {
+    while let Some(Ok(message)) = socket.next().await {
+        answered |= message.is_close();
+    }
     let io = socket.get_mut();
     let _ = io.shutdown().await;
     let mut ignored = [0; 4096];
-    while io.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
+    while !answered && io.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
 }

@@ -68,7 +68,7 @@ struct Shared {
     limits: Limits,
     registry: Arc<Registry>,
     counters: activity::Counters,
-    observer: Option<Box<dyn Fn(&Activity<'_>) + Send + Sync>>,
+    observer: Option<builder::Observer>,
     www: Option<ServeDir>,
     pkg: Option<PathBuf>,
 }
