@@ -51,3 +51,12 @@ pub(crate) trait Transport: MaybeSend + Unpin + 'static {
     /// Ends the socket now: tells the peer with this code if that takes no waiting, and drops it.
     fn abort(self, code: u16, reason: &str);
 }
+
+/// What a connector of either target is told once.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketConfig {
+    /// The largest message that is taken, in bytes.
+    pub(crate) max_message_size: usize,
+    /// Root certificates to trust besides the system's, each a PEM file. A browser takes none.
+    pub(crate) root_certificates: Vec<Vec<u8>>,
+}

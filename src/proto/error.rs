@@ -124,6 +124,12 @@ impl Error {
         self
     }
 
+    /// The same facts as a refusal of who we are.
+    pub(crate) fn into_auth(mut self) -> Self {
+        self.0.kind = ErrorKind::Auth;
+        self
+    }
+
     /// Attaches the cause. It must not print a secret either.
     pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));

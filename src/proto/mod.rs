@@ -1,10 +1,37 @@
 //! The protocol core: no async, no clock, no randomness of its own, no I/O and no knowledge of the target.
 //! Time is an argument, and what is to be done comes out as a value.
+//!
+//! Most programs use [`Client`](crate::Client), which drives it. It is public for those who bring their own I/O.
 
+mod backoff;
+mod dialect;
 mod error;
+mod event;
+mod lifecycle;
 mod message;
+pub(crate) mod pattern;
+mod random;
+mod scan;
+mod secret;
+mod server_error;
+mod session;
+mod state;
+mod stats;
+mod template;
 mod time;
+mod timers;
+mod url;
 
+pub use backoff::BackoffRule;
+pub use dialect::{Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, UrlRule};
 pub use error::{Error, ErrorKind};
+pub use event::{Event, Names, UNKNOWN};
+pub use lifecycle::{Cause, Lifecycle};
 pub use message::{Class, CloseInfo, DialRequest, Message, Payload};
+pub use secret::Secret;
+pub(crate) use session::check_close;
+pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};
+pub use state::State;
+pub use stats::Stats;
 pub use time::Timestamp;
+pub use url::UrlParts;

@@ -1,6 +1,10 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
-use crate::proto::{Error, ErrorKind, Timestamp};
+mod socket;
+
+pub(crate) use socket::SocketConnector;
+
+use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use std::{
     future::Future,
     hash::{BuildHasher, RandomState},
@@ -20,6 +24,11 @@ impl<T: Sync + ?Sized> MaybeSync for T {}
 /// A boxed future that may be moved to another thread.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// A listener that may be called from any thread.
+pub(crate) type Listener<T> = Box<dyn Fn(&T) + Send + Sync>;
+/// A question that may be asked again and again.
+pub(crate) type Ask<T> = Box<dyn Fn() -> BoxFuture<T> + Send + Sync>;
+
 /// The text of a message: a shared slice of what came off the socket.
 pub(crate) type Text = tokio_tungstenite::tungstenite::Utf8Bytes;
 /// The bytes of a binary message.
@@ -30,6 +39,35 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(
     let runtime = tokio::runtime::Handle::try_current()
         .map_err(|error| Error::new(ErrorKind::InvalidState, "a tokio runtime is needed").with_source(error))?;
     runtime.spawn(task);
+    Ok(())
+}
+
+/// Calls foreign code; a panic in it comes back as its message.
+pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        text.unwrap_or("no message").to_owned()
+    })
+}
+
+/// Takes a URL apart.
+pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
+    // The parser's message says what is wrong without the text, which may hold a token.
+    let wrong = |error: url::ParseError| Error::new(ErrorKind::Config, error.to_string()).with_path("url");
+    let url = url::Url::parse(text.trim()).map_err(wrong)?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Ok(UrlParts {
+        scheme: url.scheme().to_owned(),
+        has_credentials: !url.username().is_empty() || url.password().is_some(),
+        authority: url.host_str().map(|host| format!("{host}{port}")).unwrap_or_default(),
+        path: url.path().to_owned(),
+        query: url.query().map(str::to_owned),
+    })
+}
+
+/// Refuses settings that this target cannot do. Native can do them all; what a header or a subprotocol may look like is
+/// for the connector to check.
+pub(crate) fn check(_: &Settings) -> Result<(), Error> {
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
-use crate::proto::{Error, Timestamp};
+use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use gloo_timers::future::TimeoutFuture;
 use std::{
     future::Future,
@@ -20,6 +20,11 @@ impl<T: ?Sized> MaybeSync for T {}
 /// A boxed future.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
+/// A listener.
+pub(crate) type Listener<T> = Box<dyn Fn(&T)>;
+/// A question that may be asked again and again.
+pub(crate) type Ask<T> = Box<dyn Fn() -> BoxFuture<T>>;
+
 /// The text of a message.
 pub(crate) type Text = std::rc::Rc<str>;
 /// The bytes of a binary message.
@@ -29,6 +34,32 @@ pub(crate) type Bytes = std::rc::Rc<[u8]>;
 pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), Error> {
     wasm_bindgen_futures::spawn_local(task);
     Ok(())
+}
+
+/// Calls foreign code. A panic cannot be caught here: it ends the program, as everywhere in Rust on the web.
+pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    Ok(call())
+}
+
+/// Takes a URL apart, with the browser's own parser.
+pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
+    let url = web_sys::Url::new(text).map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
+    Ok(UrlParts {
+        scheme: url.protocol().trim_end_matches(':').to_owned(),
+        has_credentials: !url.username().is_empty() || !url.password().is_empty(),
+        authority: url.host(),
+        path: url.pathname(),
+        query: url.search().strip_prefix('?').map(str::to_owned),
+    })
+}
+
+/// Refuses settings that a browser cannot do (S1-15).
+pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
+    if settings.headers.is_empty() && settings.dialect.headers.is_empty() {
+        return Ok(());
+    }
+    let message = "a browser cannot send request headers: use query parameters, a subprotocol or the first message";
+    Err(Error::new(ErrorKind::Unsupported, message).with_path("headers"))
 }
 
 /// Entropy for a session's random numbers.

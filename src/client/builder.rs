@@ -1,0 +1,241 @@
+//! The settings of a client, checked as a whole before anything is dialled.
+
+use super::{
+    Client,
+    dispatch::{ListenerDispatch, Listeners},
+};
+use crate::{
+    driver,
+    platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector},
+    proto::{Dialect, Error, ErrorKind, Secret, Settings, TokenSource, UrlParts},
+    transport::SocketConfig,
+};
+use serde::Serialize;
+use std::{fmt, future::Future, time::Duration};
+
+/// Makes a [`Client`]. Every setting has a default; [`build`](Self::build) checks them all.
+#[must_use = "a builder does nothing before `build` or `connect`"]
+pub struct ClientBuilder {
+    settings: Settings,
+    url: Option<String>,
+    provider: Option<Ask<Result<String, Error>>>,
+    socket: SocketConfig,
+    /// The first wrong setting: it is reported by `build`.
+    wrong: Option<Error>,
+}
+
+/// Shows no token, parameter or header.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        let nowhere = UrlParts {
+            scheme: String::new(),
+            has_credentials: false,
+            authority: String::new(),
+            path: String::new(),
+            query: None,
+        };
+        let mut settings = Settings::new(dialect, nowhere);
+        settings.client = crate::CLIENT_ID.to_owned();
+        let socket = SocketConfig { max_message_size: 1 << 20, root_certificates: Vec::new() };
+        Self { settings, url: None, provider: None, socket, wrong: None }
+    }
+
+    /// The server: `ws://`, `wss://`, `http://` or `https://`. The dialect may set the path and drop the query. Default:
+    /// what the dialect names, if anything.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// A parameter that the dialect asks for, such as `api_key` or `user_id` (`params.<name>` in errors).
+    pub fn param(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        let name = name.into();
+        match serde_json::to_value(value) {
+            Ok(value) => drop(self.settings.params.insert(name, value)),
+            Err(error) => {
+                let error = Error::new(ErrorKind::Config, "is not representable as JSON").with_source(error);
+                self.wrong.get_or_insert(error.with_path(format!("params.{name}")));
+            }
+        }
+        self
+    }
+
+    /// A token that cannot be refreshed: once it has expired, the client ends (S0-13).
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.settings.token = TokenSource::Static(Secret::from(token.into()));
+        self.provider = None;
+        self
+    }
+
+    /// Somebody to ask for a token, before the first dial and whenever the server says that it has expired (S0-12). Never
+    /// asked twice at once. A token is kept across failed dials.
+    pub fn token_provider<F, Fut>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Fut + MaybeSend + MaybeSync + 'static,
+        Fut: Future<Output = Result<String, Error>> + MaybeSend + 'static,
+    {
+        self.settings.token = TokenSource::Provider;
+        self.provider = Some(Box::new(move || Box::pin(provider())));
+        self
+    }
+
+    /// The ceiling of the first wait before a reconnect, and the cap that it doubles up to. Default 0.25 s and 5 s.
+    pub fn backoff(mut self, base: Duration, cap: Duration) -> Self {
+        self.settings.backoff.base = base;
+        self.settings.backoff.cap = cap;
+        self
+    }
+
+    /// The share of a wait that is random, above 0 and up to 1. Default 1.
+    pub fn jitter(mut self, jitter: f64) -> Self {
+        self.settings.backoff.jitter = jitter;
+        self
+    }
+
+    /// How many tries in a row may fail before the client ends; 0 for no end. Default 5.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.settings.backoff.max_attempts = attempts;
+        self
+    }
+
+    /// How long a connection must last for the waits to start from the base again. Default 60 s.
+    pub fn stable_after(mut self, time: Duration) -> Self {
+        self.settings.backoff.stable_after = time;
+        self
+    }
+
+    /// The time from dialling to the open socket. Default 10 s.
+    pub fn open_timeout(mut self, time: Duration) -> Self {
+        self.settings.open_timeout = time;
+        self
+    }
+
+    /// The time from dialling to the hello. Default: the dialect's, 15 s.
+    pub fn hello_timeout(mut self, time: Duration) -> Self {
+        self.settings.hello_timeout = Some(time);
+        self
+    }
+
+    /// The time the closing handshake may take. Default 5 s.
+    pub fn close_timeout(mut self, time: Duration) -> Self {
+        self.settings.close_timeout = time;
+        self
+    }
+
+    /// The time the token provider may take. Default 10 s.
+    pub fn token_timeout(mut self, time: Duration) -> Self {
+        self.settings.token_timeout = time;
+        self
+    }
+
+    /// The time a connection has to show a sign of life after a network change. Default 5 s.
+    pub fn probe_timeout(mut self, time: Duration) -> Self {
+        self.settings.probe_timeout = time;
+        self
+    }
+
+    /// The time between health checks. Default: the dialect's (Stream: 25 s, which is its maximum too). What is out of
+    /// bounds is clamped and reported as [`Lifecycle::Clamped`](crate::Lifecycle::Clamped).
+    pub fn health_check_interval(mut self, time: Duration) -> Self {
+        self.settings.health_interval = Some(time);
+        self
+    }
+
+    /// A connection on which nothing came for this long is dead. Default: the dialect's (Stream: 35 s).
+    pub fn silence_timeout(mut self, time: Duration) -> Self {
+        self.settings.silence = Some(time);
+        self
+    }
+
+    /// The largest message to take, in bytes; a larger one closes the connection (1009). Default 1 MiB.
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.socket.max_message_size = bytes;
+        self
+    }
+
+    /// A header for the handshake. Native only: a browser cannot send any, and `build` says so.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// A subprotocol to offer.
+    pub fn protocol(mut self, name: impl Into<String>) -> Self {
+        self.settings.protocols.push(name.into());
+        self
+    }
+
+    /// Root certificates to trust besides the system's, as PEM. Native only: `build` says so in a browser.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.socket.root_certificates.push(pem.into());
+        self
+    }
+
+    /// The seed of all randomness, to replay a run. Default: a random one.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Checks everything and makes a client, which is idle until [`Client::connect`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the path of the wrong setting, [`ErrorKind::Unsupported`] for what this target cannot do,
+    /// [`ErrorKind::InvalidState`] outside a tokio runtime.
+    pub fn build(self) -> Result<Client, Error> {
+        let parts = self.into_parts(SocketConnector::new)?;
+        let listeners = Listeners::default();
+        let dispatch = ListenerDispatch::new(listeners.clone());
+        let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;
+        Ok(Client { handle, listeners })
+    }
+
+    /// Builds, connects, and waits for the hello.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build), and the cause for which the connection did not come about.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let client = self.build()?;
+        client.connect()?;
+        client.ready().await?;
+        Ok(client)
+    }
+
+    /// What a driver needs, with the kind of connector that the caller wants.
+    pub(crate) fn into_parts<C>(
+        mut self,
+        connector: impl FnOnce(SocketConfig) -> Result<C, Error>,
+    ) -> Result<Parts<C>, Error> {
+        if let Some(error) = self.wrong.take() {
+            return Err(error);
+        }
+        if self.socket.max_message_size == 0 {
+            return Err(Error::new(ErrorKind::Config, "must be more than 0").with_path("max_message_size"));
+        }
+        let url = self.url.as_deref().or(self.settings.dialect.url.default.as_deref());
+        let url = url.ok_or_else(|| Error::new(ErrorKind::Config, "is needed").with_path("url"))?;
+        self.settings.url = platform::parse_url(url)?;
+        if self.settings.seed == 0 {
+            self.settings.seed = platform::seed();
+        }
+        if self.provider.is_none() && matches!(self.settings.token, TokenSource::Provider) {
+            return Err(Error::new(ErrorKind::Config, "a provider is needed").with_path("token"));
+        }
+        platform::check(&self.settings)?;
+        let connector = connector(self.socket)?;
+        Ok(Parts { settings: self.settings, provider: self.provider, connector })
+    }
+}
+
+/// What a driver is started with.
+pub(crate) struct Parts<C> {
+    pub(crate) settings: Settings,
+    pub(crate) provider: Option<Ask<Result<String, Error>>>,
+    pub(crate) connector: C,
+}

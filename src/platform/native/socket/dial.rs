@@ -1,0 +1,144 @@
+//! Dialling a native socket: the request, TCP, TLS and the WebSocket handshake. No error shows the URL.
+
+use super::{WebSocket, tls::Tls};
+use crate::proto::{DialRequest, Error, ErrorKind};
+use std::io;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    Connector, client_async_tls_with_config,
+    tungstenite::{
+        self,
+        client::IntoClientRequest,
+        error::{ProtocolError, SubProtocolError},
+        handshake::client::Request,
+        http::{
+            HeaderName, HeaderValue,
+            header::{CONNECTION, HOST, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
+        },
+        protocol::WebSocketConfig,
+    },
+};
+
+/// How much of the server's answer to a refused handshake is kept.
+const MAX_RESPONSE: usize = 4096;
+
+pub(super) async fn dial(request: &DialRequest, config: WebSocketConfig, tls: &Tls) -> Result<WebSocket, Error> {
+    let http = http_request(request)?;
+    let (host, port, secure) = target(&http)?;
+    let connector = match secure {
+        true => Connector::Rustls(tls.config().await?),
+        false => Connector::Plain,
+    };
+    let tcp = TcpStream::connect((host.as_str(), port))
+        .await
+        .map_err(|error| Error::new(ErrorKind::Connect, "the server cannot be reached").with_source(error))?;
+    // Small messages must not wait for the acknowledgement of the one before.
+    tcp.set_nodelay(true)
+        .map_err(|error| Error::new(ErrorKind::Connect, "the socket cannot be set up").with_source(error))?;
+    let (socket, _) =
+        client_async_tls_with_config(http, tcp, Some(config), Some(connector)).await.map_err(handshake_error)?;
+    Ok(socket)
+}
+
+fn http_request(request: &DialRequest) -> Result<Request, Error> {
+    // The parser's own error may show what it choked on.
+    let mut http = request
+        .url
+        .as_str()
+        .into_client_request()
+        .map_err(|_| Error::new(ErrorKind::Config, "not a WebSocket URL").with_path("url"))?;
+    if let Some(protocols) = protocols(&request.protocols)? {
+        http.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocols);
+    }
+    for (index, (name, value)) in request.headers.iter().enumerate() {
+        let (name, value) = header(name, value).map_err(|error| error.with_path(format!("headers[{index}]")))?;
+        http.headers_mut().append(name, value);
+    }
+    Ok(http)
+}
+
+/// The offered subprotocols as one header: tokens, each once.
+fn protocols(names: &[String]) -> Result<Option<HeaderValue>, Error> {
+    for (index, name) in names.iter().enumerate() {
+        // Header names are tokens too.
+        if HeaderName::from_bytes(name.as_bytes()).is_err() || names[..index].contains(name) {
+            return Err(Error::new(ErrorKind::InvalidInput, "a subprotocol must be a token, and offered once")
+                .with_path(format!("protocols[{index}]")));
+        }
+    }
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let mut value = HeaderValue::from_str(&names.join(", "))
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, "bad subprotocols").with_source(error))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// A header the user adds. Those of the handshake itself are not the user's.
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    let refused = |message| Error::new(ErrorKind::InvalidInput, message);
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("not a header name"))?;
+    if [HOST, CONNECTION, UPGRADE].contains(&name) || name.as_str().starts_with("sec-websocket-") {
+        return Err(refused("this header belongs to the WebSocket handshake"));
+    }
+    let mut value = HeaderValue::from_str(value).map_err(|_| refused("not a header value"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+/// Host, port and whether TLS is wanted.
+fn target(http: &Request) -> Result<(String, u16, bool), Error> {
+    let refused = |message| Error::new(ErrorKind::Config, message).with_path("url");
+    let secure = match http.uri().scheme_str() {
+        Some("wss") => true,
+        Some("ws") => false,
+        _ => return Err(refused("a WebSocket URL begins with ws:// or wss://")),
+    };
+    let authority = http.uri().authority().filter(|authority| !authority.host().is_empty());
+    let authority = authority.ok_or_else(|| refused("no host in the URL"))?;
+    let port = match authority.port_u16() {
+        Some(port) => port,
+        None if authority.as_str().ends_with(authority.host()) => {
+            if secure {
+                443
+            } else {
+                80
+            }
+        }
+        None => return Err(refused("no such port")),
+    };
+    Ok((authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(), port, secure))
+}
+
+/// Why TLS or the WebSocket handshake failed.
+fn handshake_error(error: tungstenite::Error) -> Error {
+    use tungstenite::Error as E;
+    match error {
+        E::Http(response) => {
+            let refused = Error::new(ErrorKind::Handshake, "the server refused the WebSocket handshake")
+                .with_status(response.status().as_u16());
+            match response.body() {
+                Some(body) if !body.is_empty() => {
+                    refused.with_response(String::from_utf8_lossy(&body[..body.len().min(MAX_RESPONSE)]))
+                }
+                _ => refused,
+            }
+        }
+        E::Io(error) if is_tls(&error) => Error::new(ErrorKind::Connect, "the TLS handshake failed").with_source(error),
+        E::Tls(error) => Error::new(ErrorKind::Connect, "the TLS handshake failed").with_source(error),
+        E::Protocol(ProtocolError::SecWebSocketSubProtocolError(SubProtocolError::NoSubProtocol)) => {
+            Error::new(ErrorKind::Protocol, "the server took none of the offered subprotocols")
+        }
+        E::Protocol(ProtocolError::HandshakeIncomplete) | E::Io(_) | E::ConnectionClosed => {
+            Error::new(ErrorKind::Connect, "the connection broke during the handshake").with_source(error)
+        }
+        // The URL was looked at before; its errors may show it.
+        E::Url(_) => Error::new(ErrorKind::Config, "not a WebSocket URL").with_path("url"),
+        error => Error::new(ErrorKind::Protocol, "the server's answer is not a WebSocket handshake").with_source(error),
+    }
+}
+
+fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}

@@ -1,0 +1,298 @@
+//! The native socket against peers that behave, and peers that do not.
+
+use super::*;
+use futures::{SinkExt, StreamExt};
+use std::future::poll_fn;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::JoinHandle,
+};
+use tokio_tungstenite::{accept_async, tungstenite::Message as Wire};
+
+mod dialling;
+mod tls;
+
+type Server = WebSocketStream<TcpStream>;
+
+const LIMIT: usize = 64 * 1024;
+
+fn connector() -> SocketConnector {
+    SocketConnector::new(SocketConfig { max_message_size: LIMIT, root_certificates: Vec::new() }).expect("a connector")
+}
+
+fn request(url: String) -> DialRequest {
+    DialRequest { shown_url: url.clone(), url, protocols: Vec::new(), headers: Vec::new() }
+}
+
+/// A client socket and the server's end of it.
+async fn pair() -> (Socket, Server) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}/", listener.local_addr().expect("an address"));
+    let server = async { accept_async(listener.accept().await.expect("a client").0).await.expect("a handshake") };
+    let (client, server) = tokio::join!(connector().dial(request(url)), server);
+    (client.expect("a socket"), server)
+}
+
+/// Plays the server in a task of its own, so that the client is polled alone.
+#[allow(clippy::disallowed_methods)] // `platform::spawn` returns nothing
+fn serve<T: Send + 'static>(play: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(play)
+}
+
+async fn next(socket: &mut Socket) -> Incoming<Payload> {
+    poll_fn(|cx| {
+        let _ = socket.poll_flush(cx);
+        socket.poll_recv(cx)
+    })
+    .await
+}
+
+async fn end(socket: &mut Socket) -> CloseInfo {
+    loop {
+        if let Incoming::Closed(info) = next(socket).await {
+            return info;
+        }
+    }
+}
+
+fn text_of(incoming: Incoming<Payload>) -> String {
+    match incoming {
+        Incoming::Message(event) => event.text().expect("a text message").to_owned(),
+        Incoming::Alive => panic!("a message, not a sign of life"),
+        Incoming::Closed(info) => panic!("a message, not the end: {info:?}"),
+    }
+}
+
+fn kind(info: &CloseInfo) -> ErrorKind {
+    info.error.as_ref().expect("an error").kind()
+}
+
+fn close_of(message: Option<Result<Wire, tungstenite::Error>>) -> (u16, String) {
+    match message {
+        Some(Ok(Wire::Close(Some(frame)))) => (frame.code.into(), frame.reason.as_str().to_owned()),
+        other => panic!("a close frame, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn text_and_binary_go_both_ways_in_order() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move {
+        for _ in 0..2 {
+            let message = server.next().await.expect("a message").expect("a message");
+            server.send(message).await.expect("sent");
+        }
+        server
+    });
+    client.send("grüße".into()).expect("taken");
+    client.send(vec![0, 255].into()).expect("taken");
+    assert_eq!(text_of(next(&mut client).await), "grüße");
+    match next(&mut client).await {
+        Incoming::Message(event) => assert!(event.is_binary() && event.bytes() == [0, 255]),
+        _ => panic!("a binary message"),
+    }
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_ping_is_a_sign_of_life_and_is_answered_without_more_polling() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move {
+        server.send(Wire::Ping("p".into())).await.expect("sent");
+        server.next().await.expect("an answer").expect("an answer")
+    });
+    assert!(matches!(next(&mut client).await, Incoming::Alive));
+    assert_eq!(server.await.expect("the server"), Wire::Pong("p".into()));
+}
+
+#[tokio::test]
+async fn the_peers_close_is_answered_and_told() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move {
+        server.send(Wire::Close(Some(close_frame(4001, "bye")))).await.expect("sent");
+        close_of(server.next().await)
+    });
+    let info = end(&mut client).await;
+    assert_eq!((info.code, info.reason.as_str()), (Some(4001), "bye"));
+    assert!(info.error.is_none());
+    assert_eq!(server.await.expect("the server"), (4001, "bye".into()));
+    assert_eq!(client.send("x".into()).unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn a_close_without_a_code_is_1005() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move { server.close(None).await });
+    assert_eq!(end(&mut client).await.code, Some(1005));
+    server.await.expect("the server").expect("closed");
+}
+
+#[tokio::test]
+async fn our_close_comes_after_what_was_sent_and_before_nothing() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move {
+        let first = server.next().await.expect("a message").expect("a message");
+        (first, close_of(server.next().await), server.next().await.is_none())
+    });
+    client.send("last words".into()).expect("taken");
+    client.close(1000, "client disconnect");
+    assert_eq!(client.send("too late".into()).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(end(&mut client).await.code, Some(1000));
+    drop(client);
+    let (first, close, ended) = server.await.expect("the server");
+    assert_eq!(first, Wire::text("last words"));
+    assert_eq!(close, (1000, "client disconnect".into()));
+    assert!(ended);
+}
+
+#[tokio::test]
+async fn a_reason_that_is_too_long_is_cut_at_a_character() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move { close_of(server.next().await) });
+    client.close(4000, &"ü".repeat(100));
+    end(&mut client).await;
+    assert_eq!(server.await.expect("the server"), (4000, "ü".repeat(61)));
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_ends_the_connection_with_1009_that_the_peer_sees() {
+    for fragments in [1, 3] {
+        let (mut client, server) = pair().await;
+        let server = serve(async move {
+            let (mut write, mut read) = server.split();
+            let frames = (0..fragments).map(|index| {
+                use tungstenite::protocol::frame::{Frame, coding::*};
+                let opcode = if index == 0 { Data::Binary } else { Data::Continue };
+                let part = vec![0; (LIMIT + fragments) / fragments];
+                Wire::Frame(Frame::message(part, OpCode::Data(opcode), index + 1 == fragments))
+            });
+            // What follows must not hide the close frame from the peer.
+            let more = (0..8).map(|_| Wire::binary(vec![0; LIMIT]));
+            for message in frames.chain(more) {
+                if write.send(message).await.is_err() {
+                    break;
+                }
+            }
+            close_of(read.next().await)
+        });
+        let info = end(&mut client).await;
+        assert_eq!((kind(&info), info.code), (ErrorKind::TooLarge, None), "{fragments} fragments");
+        drop(client);
+        assert_eq!(server.await.expect("the server").0, 1009, "{fragments} fragments");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_just_the_limit_is_taken() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move { server.send(Wire::binary(vec![7; LIMIT])).await.map(|()| server) });
+    match next(&mut client).await {
+        Incoming::Message(event) => assert_eq!(event.bytes().len(), LIMIT),
+        _ => panic!("a message"),
+    }
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_is_told_how() {
+    for (bytes, code) in [(&b"\x81\x02\xff\xff"[..], 1007), (b"\x83\x00", 1002), (b"\x88\x01\x00", 1002)] {
+        let (mut client, server) = pair().await;
+        let server = serve(async move {
+            let mut tcp = server.into_inner();
+            tcp.write_all(bytes).await.expect("written");
+            let mut frame = [0; 8];
+            tcp.read_exact(&mut frame).await.expect("a close frame");
+            assert_eq!(frame[..2], [0x88, 0x82], "a masked close frame with a code alone");
+            u16::from_be_bytes([frame[6] ^ frame[2], frame[7] ^ frame[3]])
+        });
+        assert_eq!(kind(&end(&mut client).await), ErrorKind::Protocol, "{bytes:?}");
+        assert_eq!(server.await.expect("the server"), code, "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_and_never_hangs_up_is_left() {
+    let (mut client, server) = pair().await;
+    let mut tcp = server.into_inner();
+    tcp.write_all(b"\x83\x00").await.expect("written");
+    let clock = Clock::start();
+    assert_eq!(kind(&end(&mut client).await), ErrorKind::Protocol);
+    let waited = clock.now().since_start();
+    assert!(waited >= LINGER && waited < LINGER * 5, "{waited:?}");
+}
+
+#[tokio::test]
+async fn every_way_a_connection_can_break_is_one_kind() {
+    for way in ["fin", "fin within a frame", "reset", "reset after our write"] {
+        let (mut client, server) = pair().await;
+        let mut tcp = server.into_inner();
+        if way == "fin within a frame" {
+            tcp.write_all(b"\x81\x05he").await.expect("written");
+        }
+        if way.starts_with("reset") {
+            // A socket that is closed with something unread answers with a reset.
+            client.send("unread".into()).expect("taken");
+            poll_fn(|cx| client.poll_flush(cx)).await;
+            tcp.readable().await.expect("readable");
+        }
+        drop(tcp);
+        if way == "reset after our write" {
+            let _ = client.send("more".into());
+        }
+        let info = end(&mut client).await;
+        assert_eq!((kind(&info), info.code), (ErrorKind::Closed, None), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_stops_our_writing_not_our_reading() {
+    let (mut client, mut server) = pair().await;
+    let refused = poll_fn(|cx| {
+        loop {
+            if let Err(error) = client.send("x".repeat(LIMIT).into()) {
+                return Poll::Ready(error);
+            }
+            let _ = client.poll_flush(cx);
+        }
+    });
+    assert_eq!(refused.await.kind(), ErrorKind::Overflow);
+    server.send("still here".into()).await.expect("sent");
+    assert_eq!(text_of(next(&mut client).await), "still here");
+    // Once the peer reads again, everything arrives whole and in order.
+    let server = serve(async move {
+        let mut count = 0;
+        while let Some(Ok(message)) = server.next().await {
+            count += usize::from(message.is_text() && message.len() == LIMIT);
+        }
+        count
+    });
+    client.close(1000, "");
+    assert_eq!(end(&mut client).await.code, Some(1000));
+    let count = server.await.expect("the server");
+    assert!(count >= 64, "all that was taken arrives: {count}");
+}
+
+#[tokio::test]
+async fn an_abort_tells_the_peer_even_with_unread_input() {
+    let (client, mut server) = pair().await;
+    server.send("unread".into()).await.expect("sent");
+    let MaybeTlsStream::Plain(tcp) = client.web_socket.get_ref() else { panic!("no TLS here") };
+    tcp.readable().await.expect("readable");
+    client.abort(4002, "gone");
+    assert_eq!(close_of(server.next().await), (4002, "gone".into()));
+}
+
+#[tokio::test]
+async fn the_end_is_told_even_while_the_answer_cannot_be_written() {
+    let (mut client, mut server) = pair().await;
+    poll_fn(|cx| {
+        while client.send("x".repeat(LIMIT).into()).is_ok() {
+            let _ = client.poll_flush(cx);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    server.send(Wire::Close(Some(close_frame(1012, "restart")))).await.expect("sent");
+    assert_eq!(end(&mut client).await.code, Some(1012));
+}

@@ -1,0 +1,104 @@
+//! How long to wait before the next try (S0-10): exponential, jittered below the cap, reset after a stable time.
+
+use super::random::Random;
+use std::time::Duration;
+
+/// The shortest wait: even a lucky draw does not hammer a server.
+const FLOOR: Duration = Duration::from_millis(50);
+
+/// The rule by which tries are spaced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BackoffRule {
+    /// The ceiling of the first wait. Default 0.25 s.
+    pub base: Duration,
+    /// The ceiling doubles with each failure up to this. Default 5 s.
+    pub cap: Duration,
+    /// The share of a wait that is random, above 0 and up to 1. Default 1: anywhere between nothing and the ceiling, which
+    /// spreads a herd best.
+    pub jitter: f64,
+    /// The number of tries in a row that may fail before the client gives up; 0 for no end. Default 5.
+    pub max_attempts: u32,
+    /// A connection that lasts this long is stable: the next wait starts from `base` again. Default 60 s.
+    pub stable_after: Duration,
+}
+
+impl Default for BackoffRule {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(250),
+            cap: Duration::from_secs(5),
+            jitter: 1.0,
+            max_attempts: 5,
+            stable_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How soon to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    Normal,
+    /// The server is busy: wait at least half the cap.
+    Slower,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Backoff {
+    rule: BackoffRule,
+    /// Failures since the last stable connection.
+    failures: u32,
+}
+
+impl Backoff {
+    pub(super) fn new(rule: BackoffRule) -> Self {
+        Self { rule, failures: 0 }
+    }
+
+    /// Draws the next wait.
+    pub(super) fn next(&mut self, pace: Pace, random: &mut Random) -> Duration {
+        let doubled = self.rule.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        self.failures = self.failures.saturating_add(1);
+        let (ceiling, jitter) = match pace {
+            Pace::Normal => (doubled.min(self.rule.cap), self.rule.jitter),
+            Pace::Slower => (self.rule.cap, self.rule.jitter.min(0.5)),
+        };
+        ceiling.mul_f64(1.0 - jitter * random.fraction()).max(FLOOR.min(ceiling))
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // S0-10: ×2 up to the cap, jitter always there and never above the cap (the original went up to twice the cap).
+    #[test]
+    fn waits_stay_under_a_ceiling_that_doubles_up_to_the_cap() {
+        let rule = BackoffRule { base: Duration::from_secs(1), cap: Duration::from_secs(10), ..Default::default() };
+        let mut sum = Duration::ZERO;
+        for seed in 0..1_000 {
+            let mut random = Random::new(seed);
+            let mut backoff = Backoff::new(rule);
+            for ceiling in [1, 2, 4, 8, 10, 10, 10] {
+                let wait = backoff.next(Pace::Normal, &mut random);
+                assert!(
+                    wait >= FLOOR && wait <= Duration::from_secs(ceiling),
+                    "seed {seed}: {wait:?} over {ceiling} s"
+                );
+                sum += wait;
+            }
+            let slower = backoff.next(Pace::Slower, &mut random);
+            assert!((5.0..=10.0).contains(&slower.as_secs_f64()), "seed {seed}: {slower:?}");
+            for _ in 0..100 {
+                assert!(backoff.next(Pace::Normal, &mut random) <= rule.cap);
+            }
+            backoff.reset();
+            assert!(backoff.next(Pace::Normal, &mut random) <= rule.base);
+        }
+        // The mean of a uniform draw is half the ceilings (45 s in all).
+        assert!((21.5..23.5).contains(&(sum.as_secs_f64() / 1_000.0)), "{sum:?}");
+    }
+}

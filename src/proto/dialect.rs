@@ -1,0 +1,484 @@
+//! Dialects are data (N-2): what a server expects on the wire, as a value that can be written in JSON.
+
+use super::{
+    error::{Error, ErrorKind},
+    template,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How to talk to a kind of server: URL, first frame, hello, errors, health check, close codes.
+///
+/// Four are built in (see [`Dialect::builtin`]); any other is written as JSON and read by [`Dialect::from_json`].
+/// Strings may hold placeholders: `"${name}"` stands for a parameter (any JSON value where it is the whole string),
+/// `"${name?}"` for one that may be missing, in which case the member is left out. `token`, `connection_id` and `client`
+/// (the client id) are always there; the rest comes from the builder's `param`, else from `defaults`. Members that are
+/// named by a path are written `a.b`.
+///
+/// ```
+/// let dialect = everwire::Dialect::from_json(r#"{
+///     "name": "mine",
+///     "first_frame": { "op": "login", "key": "${token}" },
+///     "type_field": "op",
+///     "hello": { "types": ["welcome"] },
+///     "health_check": { "interval_ms": 20000, "silence_ms": 30000, "frame": { "op": "ping" } }
+/// }"#)?;
+/// assert_eq!(dialect.type_field, "op");
+///
+/// let wrong = everwire::Dialect::from_json(r#"{ "name": "mine", "hello": { "types": "welcome" } }"#);
+/// assert_eq!(wrong.unwrap_err().path(), Some("hello.types"));
+/// # Ok::<(), everwire::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Dialect {
+    /// What it is called.
+    pub name: String,
+    /// How the URL is made.
+    #[serde(default)]
+    pub url: UrlRule,
+    /// Values for parameters that the user does not give; they may hold placeholders themselves.
+    #[serde(default)]
+    pub defaults: Map<String, Value>,
+    /// The subprotocols to offer.
+    #[serde(default)]
+    pub protocols: Vec<String>,
+    /// Request headers (native only).
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The first frame of the client. Without one, nothing is sent first.
+    #[serde(default)]
+    pub first_frame: Option<Value>,
+    /// The member that holds the type of an event. Default `type`.
+    #[serde(default = "default_type_field")]
+    pub type_field: String,
+    /// Whether text that is not JSON is an event too (of type `unknown`) rather than an error.
+    #[serde(default)]
+    pub any_text: bool,
+    /// What the first frame of the server must be. Without it, the client is connected as soon as the socket is open.
+    #[serde(default)]
+    pub hello: Option<HelloRule>,
+    /// How the server reports errors.
+    #[serde(default)]
+    pub errors: Option<ErrorRule>,
+    /// How the connection is kept alive, and when it counts as dead.
+    #[serde(default)]
+    pub health_check: Option<HealthCheckRule>,
+    /// Frames of the server that are answered at once, such as its pings.
+    #[serde(default)]
+    pub answers: Vec<AnswerRule>,
+    /// What a close code of the server means; the first rule that fits counts.
+    #[serde(default)]
+    pub close: Vec<CloseRule>,
+    /// What every other close code means, and a connection that breaks without one. Default `retry`.
+    #[serde(default)]
+    pub close_default: Action,
+}
+
+/// How the URL is made from the one the user gave. `http` and `https` become `ws` and `wss`; a fragment is dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct UrlRule {
+    /// The URL to use when the user gives none.
+    pub default: Option<String>,
+    /// The path, whatever the user's URL has. Without it the user's path stays.
+    pub path: Option<String>,
+    /// Whether the query of the user's URL stays. Default true.
+    pub keep_query: bool,
+    /// Query parameters to add. One that is no string after filling in is written as JSON.
+    pub query: Map<String, Value>,
+}
+
+impl Default for UrlRule {
+    fn default() -> Self {
+        Self { default: None, path: None, keep_query: true, query: Map::new() }
+    }
+}
+
+/// What the first frame of the server must be (S0-6). Anything else is an authentication error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct HelloRule {
+    /// The types that are a hello.
+    pub types: Vec<String>,
+    /// Members it must have.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// The member that is the connection id.
+    #[serde(default)]
+    pub connection_id: Option<String>,
+    /// The time from dialling to the hello. Default 15 000 ms.
+    #[serde(default = "default_hello_timeout")]
+    pub timeout_ms: u64,
+}
+
+/// How the server reports errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ErrorRule {
+    /// The types that are an error.
+    #[serde(default)]
+    pub types: Vec<String>,
+    /// A member that makes a frame without a type an error.
+    #[serde(default)]
+    pub bare: Option<String>,
+    /// Where the code stands; the first that is there counts. A code may be a number or a string of digits.
+    #[serde(default)]
+    pub code: Vec<String>,
+    /// Where the message stands.
+    #[serde(default)]
+    pub message: Vec<String>,
+    /// Where the HTTP-like status stands.
+    #[serde(default)]
+    pub status: Vec<String>,
+    /// A member that, being true, makes the error fatal whatever its code.
+    #[serde(default)]
+    pub unrecoverable: Option<String>,
+    /// What the codes mean.
+    #[serde(default)]
+    pub codes: Vec<CodeRule>,
+    /// What every other code means. Default `retry`.
+    #[serde(default)]
+    pub default: Action,
+}
+
+/// What some error codes mean.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CodeRule {
+    /// The codes.
+    pub codes: Vec<i64>,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do about an error or a close.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Connect again.
+    #[default]
+    Retry,
+    /// Connect again after a longer wait.
+    RetrySlower,
+    /// Fetch a new token and connect again; fatal with a static token.
+    Refresh,
+    /// The same, but fatal when it happens again before a hello.
+    RefreshOnce,
+    /// Give up.
+    Fatal,
+    /// The server wants no connection: end without an error of ours.
+    Stop,
+    /// Once connected, an ordinary event; before the hello, fatal.
+    Event,
+}
+
+/// How the connection is kept alive (S0-8, S0-9).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct HealthCheckRule {
+    /// The time between two health checks; the first is armed by the hello.
+    pub interval_ms: u64,
+    /// The longest interval a user may set: proxies drop idle sockets.
+    #[serde(default)]
+    pub max_interval_ms: Option<u64>,
+    /// The connection is dead when no frame of any kind came for this long.
+    pub silence_ms: u64,
+    /// By how much the silence must at least exceed the interval, so that a healthy connection is not killed.
+    #[serde(default = "default_min_grace")]
+    pub min_grace_ms: u64,
+    /// The frame to send; an array where the server wants it wrapped.
+    pub frame: Value,
+    /// The type of the server's answer, to measure the round trip.
+    #[serde(default)]
+    pub reply: Option<String>,
+}
+
+/// A frame of the server that is answered at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AnswerRule {
+    /// The type of the server's frame.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The answer.
+    pub frame: Value,
+}
+
+/// What a range of close codes means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CloseRule {
+    /// The first code.
+    pub from: u16,
+    /// The last code. Default: the first.
+    #[serde(default)]
+    pub to: Option<u16>,
+    /// What to do.
+    pub action: Action,
+}
+
+fn default_type_field() -> String {
+    "type".to_owned()
+}
+
+const fn default_hello_timeout() -> u64 {
+    15_000
+}
+
+const fn default_min_grace() -> u64 {
+    1_000
+}
+
+const BUILTIN: [(&str, &str); 4] = [
+    ("stream", include_str!("dialects/stream.json")),
+    ("stream-v1", include_str!("dialects/stream-v1.json")),
+    ("envelope", include_str!("dialects/envelope.json")),
+    ("raw", include_str!("dialects/raw.json")),
+];
+
+impl Dialect {
+    /// The names of the built-in dialects: `stream`, `stream-v1`, `envelope`, `raw`.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.into_iter().map(|(name, _)| name)
+    }
+
+    /// A built-in dialect by its name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the path `dialect` if there is none of that name.
+    pub fn builtin(name: &str) -> Result<Self, Error> {
+        match BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
+            Some((_, json)) => Self::from_json(json),
+            None => Err(Error::new(
+                ErrorKind::Config,
+                "no such dialect; the built-in ones are stream, stream-v1, envelope and raw",
+            )
+            .with_path("dialect")),
+        }
+    }
+
+    /// Stream's coordinator, chat and feeds (v2).
+    pub fn stream() -> Self {
+        Self::shipped("stream")
+    }
+
+    /// Stream's older chat (v1).
+    pub fn stream_v1() -> Self {
+        Self::shipped("stream-v1")
+    }
+
+    /// `{type, data}` with a first `auth` message.
+    pub fn envelope() -> Self {
+        Self::shipped("envelope")
+    }
+
+    /// No authentication, no hello, no health check: any WebSocket.
+    pub fn raw() -> Self {
+        Self::shipped("raw")
+    }
+
+    fn shipped(name: &str) -> Self {
+        Self::builtin(name).expect("the built-in dialects are tested")
+    }
+
+    /// Reads a dialect from JSON and checks it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let dialect: Dialect = serde_path_to_error::deserialize(&mut reader).map_err(wrong_field)?;
+        reader
+            .end()
+            .map_err(|error| Error::new(ErrorKind::Config, format!("dialect: {error}")).with_path("dialect"))?;
+        dialect.check()?;
+        Ok(dialect)
+    }
+
+    /// The dialect as JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a dialect has string keys only")
+    }
+
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |path: &str, message: &'static str| Err(Error::new(ErrorKind::Config, message).with_path(path));
+        if self.name.is_empty() {
+            return wrong("name", "a dialect needs a name");
+        }
+        if self.type_field.is_empty() {
+            return wrong("type_field", "must not be empty");
+        }
+        if let Some(hello) = &self.hello {
+            if hello.types.is_empty() {
+                return wrong("hello.types", "at least one type is needed");
+            }
+            if hello.timeout_ms == 0 {
+                return wrong("hello.timeout_ms", "must be more than 0");
+            }
+        }
+        if let Some(errors) = &self.errors
+            && errors.types.is_empty()
+            && errors.bare.is_none()
+        {
+            return wrong("errors.types", "at least one type is needed, or `bare`");
+        }
+        if let Some(health) = &self.health_check {
+            if health.interval_ms == 0 {
+                return wrong("health_check.interval_ms", "must be more than 0");
+            }
+            if health.silence_ms < health.interval_ms.saturating_add(health.min_grace_ms) {
+                return wrong("health_check.silence_ms", "must exceed interval_ms by min_grace_ms at least");
+            }
+            template::check(&health.frame, "health_check.frame")?;
+        }
+        for (index, rule) in self.close.iter().enumerate() {
+            if rule.to.is_some_and(|to| to < rule.from) {
+                return wrong(&format!("close[{index}].to"), "must not be less than `from`");
+            }
+            if matches!(rule.action, Action::Event) {
+                return wrong(&format!("close[{index}].action"), "a close cannot be an event");
+            }
+        }
+        for (index, rule) in self.answers.iter().enumerate() {
+            template::check(&rule.frame, &format!("answers[{index}].frame"))?;
+        }
+        for (index, protocol) in self.protocols.iter().enumerate() {
+            template::check_text(protocol, &format!("protocols[{index}]"))?;
+        }
+        for (name, value) in &self.headers {
+            template::check_text(value, &format!("headers.{name}"))?;
+        }
+        for (name, value) in &self.url.query {
+            template::check(value, &format!("url.query.{name}"))?;
+        }
+        for (name, value) in &self.defaults {
+            template::check(value, &format!("defaults.{name}"))?;
+        }
+        self.first_frame.iter().try_for_each(|frame| template::check(frame, "first_frame"))
+    }
+
+    /// Whether anything in it asks for the token.
+    pub(crate) fn needs_token(&self) -> bool {
+        let in_text = |text: &String| template::mentions_text(text, "token");
+        self.first_frame
+            .iter()
+            .chain(self.url.query.values())
+            .chain(self.defaults.values())
+            .any(template::mentions_token)
+            || self.protocols.iter().any(in_text)
+            || self.headers.values().any(in_text)
+    }
+
+    /// What a close of the connection means; `None` for one without a code.
+    pub(crate) fn close_action(&self, code: Option<u16>) -> Action {
+        let Some(code) = code else { return self.close_default };
+        let fits = |rule: &&CloseRule| (rule.from..=rule.to.unwrap_or(rule.from)).contains(&code);
+        self.close.iter().find(fits).map_or(self.close_default, |rule| rule.action)
+    }
+
+    /// The time from dialling to the hello.
+    pub(crate) fn hello_timeout(&self) -> Duration {
+        Duration::from_millis(self.hello.as_ref().map_or(default_hello_timeout(), |hello| hello.timeout_ms))
+    }
+}
+
+fn wrong_field(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let path = match error.path().to_string() {
+        path if path == "." => "dialect".to_owned(),
+        path => path,
+    };
+    Error::new(ErrorKind::Config, error.into_inner().to_string()).with_path(path)
+}
+
+/// The member of a document at a dotted path.
+pub(super) fn member<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(document, |value, key| value.get(key)).filter(|value| !value.is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_dialects_are_right_and_survive_json() {
+        for name in Dialect::builtin_names() {
+            let dialect = Dialect::builtin(name).unwrap();
+            assert_eq!(dialect.name, name);
+            assert_eq!(Dialect::from_json(&dialect.to_json()).unwrap(), dialect);
+        }
+        assert!(
+            Dialect::stream().needs_token() && Dialect::stream_v1().needs_token() && Dialect::envelope().needs_token()
+        );
+        assert!(!Dialect::raw().needs_token());
+        assert_eq!(Dialect::builtin("nope").unwrap_err().path(), Some("dialect"));
+    }
+
+    // N-2: a wrong dialect is refused with the path of the wrong field.
+    #[test]
+    fn a_wrong_dialect_names_its_wrong_field() {
+        for (json, path) in [
+            (r#"{"#, "dialect"),
+            (r#"{}"#, "dialect"),
+            (r#"{"name":"x"} x"#, "dialect"),
+            (r#"{"name":1}"#, "name"),
+            (r#"{"name":""}"#, "name"),
+            (r#"{"name":"x","typo":1}"#, "typo"),
+            (r#"{"name":"x","hello":{"types":[]}}"#, "hello.types"),
+            (r#"{"name":"x","hello":{"types":["a",1]}}"#, "hello.types[1]"),
+            (r#"{"name":"x","hello":{"types":["a"],"timeout_ms":0}}"#, "hello.timeout_ms"),
+            (r#"{"name":"x","errors":{}}"#, "errors.types"),
+            (
+                r#"{"name":"x","errors":{"bare":"e","codes":[{"codes":[1],"action":"retry"},{"codes":[2],"action":"?"}]}}"#,
+                "errors.codes[1].action",
+            ),
+            (r#"{"name":"x","health_check":{"interval_ms":0,"silence_ms":1,"frame":{}}}"#, "health_check.interval_ms"),
+            (
+                r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":5100,"frame":{}}}"#,
+                "health_check.silence_ms",
+            ),
+            (
+                r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":9000,"frame":["${"]}}"#,
+                "health_check.frame[0]",
+            ),
+            (r#"{"name":"x","close":[{"from":70000,"action":"stop"}]}"#, "close[0].from"),
+            (r#"{"name":"x","close":[{"from":10,"to":9,"action":"stop"}]}"#, "close[0].to"),
+            (r#"{"name":"x","close":[{"from":10,"action":"event"}]}"#, "close[0].action"),
+            (r#"{"name":"x","first_frame":{"a":{"b":"${a b}"}}}"#, "first_frame.a.b"),
+            (r#"{"name":"x","protocols":["ok","${"]}"#, "protocols[1]"),
+            (r#"{"name":"x","headers":{"a":"${}"}}"#, "headers.a"),
+        ] {
+            let error = Dialect::from_json(json).unwrap_err();
+            assert_eq!((error.kind(), error.path()), (ErrorKind::Config, Some(path)), "{json}: {error}");
+        }
+    }
+
+    // S0-11
+    #[test]
+    fn close_codes_follow_the_table() {
+        let stream = Dialect::stream();
+        assert_eq!(stream.close_action(Some(1000)), Action::Stop);
+        for code in [None, Some(1001), Some(1006), Some(1008), Some(4000)] {
+            assert_eq!(stream.close_action(code), Action::Retry);
+        }
+        assert_eq!(Dialect::envelope().close_action(Some(1008)), Action::Fatal);
+        let pusher = r#"{"name":"p","close":[{"from":4000,"to":4099,"action":"fatal"},{"from":4100,"to":4199,"action":"retry-slower"}]}"#;
+        let pusher = Dialect::from_json(pusher).unwrap();
+        let actions = [3999, 4000, 4099, 4100, 4200].map(|code| pusher.close_action(Some(code)));
+        assert_eq!(actions, [Action::Retry, Action::Fatal, Action::Fatal, Action::RetrySlower, Action::Retry]);
+    }
+}

@@ -1,0 +1,77 @@
+//! Patterns of event types (S0-19): `message.new`, `message.*` one level, `call.**` many levels, `*` everything.
+
+use super::error::{Error, ErrorKind};
+
+/// Whether a pattern is a plain type.
+pub(crate) fn is_exact(pattern: &str) -> bool {
+    !pattern.contains('*')
+}
+
+/// Checks a pattern: a star stands alone in its level, and `**` only at the end.
+pub(crate) fn check(pattern: &str) -> Result<(), Error> {
+    let wrong = |message: &'static str| Err(Error::new(ErrorKind::InvalidInput, message));
+    if pattern.is_empty() {
+        return wrong("an event type must not be empty");
+    }
+    let mut levels = pattern.split('.').peekable();
+    while let Some(level) = levels.next() {
+        match level {
+            "**" if levels.peek().is_some() => return wrong("`**` stands at the end of a pattern only"),
+            "*" | "**" => {}
+            _ if level.contains('*') => return wrong("a star in a pattern stands alone between dots"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a type fits a pattern. `*` alone is everything; elsewhere it is exactly one level, and `**` one or more.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    if pattern == "*" || pattern == "**" {
+        return true;
+    }
+    let mut names = name.split('.');
+    for level in pattern.split('.') {
+        match (level, names.next()) {
+            ("**", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (level, Some(name)) if level == name => {}
+            _ => return false,
+        }
+    }
+    names.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // S0-19
+    #[test]
+    fn stars_stand_for_levels() {
+        for (pattern, fits, fits_not) in [
+            ("a.b", &["a.b"][..], &["a", "a.b.c", "a.c", ""][..]),
+            ("a.*", &["a.b", "a."], &["a", "a.b.c", "b.a"]),
+            ("a.**", &["a.b", "a.b.c"], &["a", "ab.c"]),
+            ("*.b", &["a.b"], &["a.c", "b", "a.a.b"]),
+            ("*.*", &["a.b"], &["a", "a.b.c"]),
+            ("*", &["a", "a.b", "unknown", ""], &[]),
+            ("**", &["a", "a.b"], &[]),
+        ] {
+            assert!(check(pattern).is_ok());
+            for name in fits {
+                assert!(matches(pattern, name), "{pattern} {name}");
+            }
+            for name in fits_not {
+                assert!(!matches(pattern, name), "{pattern} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_patterns_that_would_never_do_what_they_seem_to() {
+        for pattern in ["", "a*", "a.b*", "**.a", "a.**.b", "***"] {
+            assert_eq!(check(pattern).unwrap_err().kind(), ErrorKind::InvalidInput, "{pattern}");
+        }
+    }
+}

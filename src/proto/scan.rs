@@ -1,0 +1,259 @@
+//! Finds the type of an event in its text without decoding the document.
+//!
+//! The type comes first in practice, so that case is a prefix comparison. Wherever else it stands it is found too, and a
+//! nested or escaped member of the same name is never mistaken for it.
+
+use serde::de::IgnoredAny;
+use std::{borrow::Cow, ops::Range};
+
+/// What a look at the text showed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The type stands at this place in the text.
+    Plain(Range<usize>),
+    /// The type is written with escapes; this is what they mean.
+    Escaped(String),
+    /// A JSON document without a type.
+    Nothing,
+    /// Not a JSON document.
+    Malformed,
+}
+
+/// Looks for the member `field` of the top-level object. `prefix` is how a text begins whose first member it is:
+/// `{"type":"`.
+///
+/// What follows the type is not validated beyond the last character: the decoder does that for those who decode.
+pub(super) fn find_type(text: &str, prefix: &str, field: &str) -> Found {
+    if let Some(rest) = text.strip_prefix(prefix)
+        && let Some(len) = rest.bytes().position(|byte| byte == b'"' || byte == b'\\')
+        && rest.as_bytes()[len] == b'"'
+    {
+        return ended(text, Found::Plain(prefix.len()..prefix.len() + len));
+    }
+    match walk(text, field) {
+        Some(Found::Nothing) | None if serde_json::from_str::<IgnoredAny>(text).is_ok() => Found::Nothing,
+        Some(Found::Nothing) | None => Found::Malformed,
+        Some(found) => ended(text, found),
+    }
+}
+
+/// A text that was cut off is no document.
+fn ended(text: &str, found: Found) -> Found {
+    if text.trim_ascii_end().ends_with('}') { found } else { Found::Malformed }
+}
+
+/// Walks the members of the top-level object up to the wanted one. `None` where the text is no object.
+fn walk(text: &str, field: &str) -> Option<Found> {
+    let mut walker = Walker { bytes: text.as_bytes(), at: 0 };
+    walker.expect(b'{')?;
+    loop {
+        walker.space();
+        if walker.peek()? == b'}' {
+            return Some(Found::Nothing);
+        }
+        let key = walker.string()?;
+        let wanted = unescaped(text, &key)? == field;
+        walker.expect(b':')?;
+        walker.space();
+        if wanted {
+            if walker.peek()? != b'"' {
+                return Some(Found::Nothing);
+            }
+            let value = walker.string()?;
+            return Some(match value.escaped {
+                false => Found::Plain(value.span),
+                true => Found::Escaped(unescaped(text, &value)?.into_owned()),
+            });
+        }
+        walker.skip_value()?;
+        walker.space();
+        match walker.next()? {
+            b',' => {}
+            b'}' => return Some(Found::Nothing),
+            _ => return None,
+        }
+    }
+}
+
+/// A string in the text, without its quotes.
+struct Quoted {
+    span: Range<usize>,
+    escaped: bool,
+}
+
+fn unescaped<'a>(text: &'a str, quoted: &Quoted) -> Option<Cow<'a, str>> {
+    let Range { start, end } = quoted.span;
+    if !quoted.escaped {
+        return Some(Cow::Borrowed(&text[start..end]));
+    }
+    serde_json::from_str(&text[start - 1..end + 1]).ok().map(Cow::Owned)
+}
+
+struct Walker<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Walker<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, wanted: u8) -> Option<()> {
+        self.space();
+        (self.next()? == wanted).then_some(())
+    }
+
+    fn string(&mut self) -> Option<Quoted> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            match self.next()? {
+                b'"' => return Some(Quoted { span: start..self.at - 1, escaped }),
+                b'\\' => {
+                    escaped = true;
+                    self.next()?;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Passes over a value: a string, or everything up to the comma or brace that ends it at this depth.
+    fn skip_value(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth > 0 => depth -= 1,
+                b',' | b'}' if depth == 0 => return Some(()),
+                b']' => return None,
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(text: &str) -> Result<String, Found> {
+        match find_type(text, r#"{"type":""#, "type") {
+            Found::Plain(span) => Ok(text[span].to_owned()),
+            Found::Escaped(name) => Ok(name),
+            other => Err(other),
+        }
+    }
+
+    // S0-18: the type is found wherever it stands, and only the top-level one counts.
+    #[test]
+    fn finds_the_type_wherever_it_stands() {
+        for (text, wanted) in [
+            (r#"{"type":"a.b","x":1}"#, "a.b"),
+            (r#"{"type":"a"}  "#, "a"),
+            (r#" { "type" : "a" } "#, "a"),
+            (r#"{"x":{"type":"no"},"type":"yes"}"#, "yes"),
+            (r#"{"x":[{"type":"no"}],"y":"\"type\":\"no\"","type":"yes"}"#, "yes"),
+            (r#"{"x":"}","z":-1.5e3,"n":null,"type":"yes"}"#, "yes"),
+            (r#"{"a\\":"x","type":"yes"}"#, "yes"),
+            (r#"{"\u0074ype":"yes"}"#, "yes"),
+            (r#"{"type":"caf\u00e9"}"#, "café"),
+            (r#"{"type":"é"}"#, "é"),
+            (r#"{"type":""}"#, ""),
+        ] {
+            assert_eq!(find(text).as_deref(), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn tells_a_missing_type_from_a_broken_document() {
+        for text in [
+            r#"{}"#,
+            r#"{"x":1}"#,
+            r#"{"type":1}"#,
+            r#"{"type":null}"#,
+            "[1]",
+            "1",
+            r#""type""#,
+            r#"{"x":{"type":"no"}}"#,
+        ] {
+            assert_eq!(find(text), Err(Found::Nothing), "{text}");
+        }
+        for text in [
+            "",
+            "nonsense",
+            "{",
+            r#"{"type":"#,
+            r#"{"type":"a"#,
+            r#"{"type":"a""#,
+            r#"{"type":"a","x":"#,
+            r#"{"x":1,"y"}"#,
+            r#"{"x":]}"#,
+            r#"{"x":1 "type":"a"}"#,
+            r#"{"type":"\x"}"#,
+            r#"{"type" "a"}"#,
+            "{'type':'a'}",
+        ] {
+            assert_eq!(find(text), Err(Found::Malformed), "{text}");
+        }
+    }
+
+    /// Whatever the bytes, the scan agrees with a full parse about the type of every document that is valid.
+    #[test]
+    fn agrees_with_a_full_parse_on_random_documents() {
+        let mut random = crate::proto::random::Random::new(7);
+        let pieces = [
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"type\"",
+            "\"x\"",
+            "\"a\\\"b\"",
+            "1",
+            "null",
+            " ",
+            "\"type\":\"a.b\"",
+            "\"\\\\\"",
+            "{\"type\":\"q\"}",
+            "[{\"type\":\"q\"}]",
+        ];
+        let mut valid = 0;
+        for _ in 0..200_000 {
+            let mut text = String::from(if random.below(2) == 0 { "{" } else { "{\"x\":" });
+            for _ in 0..random.below(6) {
+                text.push_str(pieces[random.below(pieces.len() as u64) as usize]);
+            }
+            text.push('}');
+            let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+            // A document with the same member twice has no one answer.
+            if text.matches("\"type\":").count() > 1 {
+                continue;
+            }
+            valid += 1;
+            assert_eq!(find(&text).ok().as_deref(), value["type"].as_str(), "{text}");
+        }
+        assert!(valid > 500, "only {valid} valid documents");
+    }
+}

@@ -1,0 +1,99 @@
+//! An error the server reported, read by the rules of the dialect.
+
+use super::{
+    dialect::{Action, ErrorRule, member},
+    error::{Error, ErrorKind},
+};
+use serde_json::Value;
+
+/// How much of the server's answer an error carries.
+const MAX_RESPONSE: usize = 4096;
+
+/// What the server said, and what to do about it.
+pub(super) struct ServerError {
+    pub(super) action: Action,
+    pub(super) error: Error,
+}
+
+pub(super) fn read(rule: &ErrorRule, document: &Value) -> ServerError {
+    let first = |paths: &[String]| paths.iter().find_map(|path| member(document, path)).cloned();
+    let code = first(&rule.code).as_ref().and_then(number);
+    let status = first(&rule.status).as_ref().and_then(number);
+    let fatal = rule.unrecoverable.as_deref().is_some_and(|path| member(document, path) == Some(&Value::Bool(true)));
+    let by_code = || rule.codes.iter().find(|entry| code.is_some_and(|code| entry.codes.contains(&code)));
+    let action = match fatal {
+        true => Action::Fatal,
+        false => by_code().map_or(rule.default, |entry| entry.action),
+    };
+    let kind = match (action, status) {
+        (Action::Refresh | Action::RefreshOnce | Action::Fatal, _) | (_, Some(401 | 403)) => ErrorKind::Auth,
+        _ => ErrorKind::Server,
+    };
+    let message = match first(&rule.message) {
+        Some(Value::String(message)) => message,
+        _ => "the server reported an error".to_owned(),
+    };
+    let mut error = Error::new(kind, message).with_code(code).with_response(excerpt(document));
+    if let Some(status) = status.and_then(|status| u16::try_from(status).ok()) {
+        error = error.with_status(status);
+    }
+    ServerError { action, error }
+}
+
+/// A number, also one written as a string.
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// The document as text, cut where it is long.
+pub(super) fn excerpt(document: &Value) -> String {
+    let mut text = document.to_string();
+    if text.len() > MAX_RESPONSE {
+        text.truncate(text.floor_char_boundary(MAX_RESPONSE));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::dialect::Dialect;
+    use serde_json::json;
+
+    fn stream(error: Value) -> ServerError {
+        read(Dialect::stream().errors.as_ref().unwrap(), &json!({"type": "connection.error", "error": error}))
+    }
+
+    // S0-12, and the code table of Stream.
+    #[test]
+    fn codes_mean_what_the_table_says() {
+        for (codes, action) in [
+            (&[40][..], Action::Refresh),
+            (&[41, 42], Action::RefreshOnce),
+            (&[2, 5, 43, 99], Action::Fatal),
+            (&[-1, 9, 23, 60, 71], Action::RetrySlower),
+            (&[4, 16, 17, 18, 22, 24, 44, 46, 69, 70], Action::Event),
+            (&[1234], Action::Retry),
+        ] {
+            for code in codes {
+                let read = stream(json!({"code": code, "message": "m", "StatusCode": 400}));
+                assert_eq!((read.action, read.error.code()), (action, Some(*code)));
+            }
+        }
+        assert_eq!(stream(json!({"code": 9, "unrecoverable": true})).action, Action::Fatal);
+        assert_eq!(stream(json!({"code": "40"})).action, Action::Refresh);
+        let read = stream(json!({"code": 40, "message": "token expired", "status_code": 401}));
+        assert_eq!(read.error.to_string(), "token expired (code 40) (HTTP 401)");
+        assert!(read.error.is_auth() && read.error.response().unwrap().contains("connection.error"));
+    }
+
+    #[test]
+    fn an_answer_without_the_fields_is_still_an_error() {
+        for error in [json!(null), json!("x"), json!([1]), json!({"code": {}, "message": 5})] {
+            let read = stream(error);
+            assert_eq!((read.action, read.error.code()), (Action::Retry, None));
+        }
+        let long = stream(json!({"message": "é".repeat(5_000)}));
+        assert!(long.error.response().unwrap().len() <= MAX_RESPONSE);
+    }
+}

@@ -1,0 +1,146 @@
+//! Brings a connection up: token, dial, first frame, hello.
+
+use super::super::{
+    dialect::Action,
+    error::{Error, ErrorKind},
+    lifecycle::Lifecycle,
+    message::{CloseInfo, DialRequest, Message, Payload},
+    secret::Secret,
+    state::State,
+    timers::Timer,
+};
+use super::{Link, Output, Session, TokenSource};
+use std::sync::Arc;
+
+impl<P: Payload> Session<P> {
+    /// The next try. The token comes before the dial: a server waits for the first frame for a short time only.
+    pub(super) fn begin_attempt(&mut self) {
+        self.attempt += 1;
+        self.generation += 1;
+        let wants_token = matches!(self.settings.token, TokenSource::Provider) && self.settings.dialect.needs_token();
+        if wants_token && self.token.is_none() {
+            self.link = Link::Token;
+            self.stats.token_fetches += 1;
+            self.timers.set(Timer::Token, self.now + self.settings.token_timeout);
+            self.outputs.push_back(Output::FetchToken { generation: self.generation });
+        } else {
+            self.dial();
+        }
+    }
+
+    pub(super) fn token_came(&mut self, generation: u64, result: Result<Secret, Error>) {
+        if !self.is_current(generation, &[Link::Token]) {
+            return;
+        }
+        self.timers.stop(Timer::Token);
+        match result {
+            Ok(token) => {
+                // It is kept while dials fail, until a server says that it has expired.
+                self.token = Some(token);
+                self.dial();
+            }
+            Err(error) if error.is_retryable() => self.fail(error, Action::Retry),
+            Err(error) => self.fail(error, Action::Fatal),
+        }
+    }
+
+    fn dial(&mut self) {
+        let request = match self.dial_request() {
+            Ok(request) => request,
+            Err(error) => return self.fail(error, Action::Fatal),
+        };
+        self.link = Link::Dialing;
+        self.dialled_at = self.now;
+        self.stats.dials += 1;
+        self.timers.set(Timer::Open, self.now + self.settings.open_timeout);
+        self.tell(Lifecycle::Connecting { url: Arc::from(request.shown_url.as_str()), attempt: self.attempt });
+        self.outputs.push_back(Output::Dial { generation: self.generation, request });
+    }
+
+    fn dial_request(&self) -> Result<DialRequest, Error> {
+        let settings = &self.settings;
+        let params = settings.params(self.token.as_ref(), None);
+        let url = settings.dial_url(self.token.as_ref())?;
+        let protocols = settings.dialect.protocols.iter().map(|protocol| params.text(protocol));
+        let protocols = protocols.chain(settings.protocols.iter().cloned().map(Ok)).collect::<Result<_, _>>()?;
+        let headers = settings.dialect.headers.iter().map(|(name, value)| Ok((name.clone(), params.text(value)?)));
+        let headers = headers.chain(settings.headers.iter().cloned().map(Ok)).collect::<Result<_, Error>>()?;
+        Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers })
+    }
+
+    pub(super) fn opened(&mut self, generation: u64) {
+        if !self.is_current(generation, &[Link::Dialing]) {
+            // Nobody waits for this socket any more: it must not stay open.
+            self.outputs.push_back(Output::Abort { generation, code: 1000, reason: "client disconnect" });
+            return;
+        }
+        self.timers.stop(Timer::Open);
+        self.last_received = self.now;
+        match self.settings.first_frame(self.token.as_ref()) {
+            Ok(Some(frame)) => self.write(Message::Text(frame), false),
+            Ok(None) => {}
+            Err(error) => return self.fail(error, Action::Fatal),
+        }
+        if self.settings.dialect.hello.is_some() {
+            self.link = Link::Hello;
+            self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
+        } else {
+            self.up(None);
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, generation: u64, error: Error) {
+        if !self.is_current(generation, &[Link::Dialing]) {
+            return;
+        }
+        let action = if error.is_retryable() { Action::Retry } else { Action::Fatal };
+        self.link = Link::None;
+        self.fail(error, action);
+    }
+
+    /// The hello came: the connection id is there before anybody hears of the connection (S0-7).
+    pub(super) fn up(&mut self, connection_id: Option<Arc<str>>) {
+        self.health_frame = match self.settings.health_frame(connection_id.as_deref()) {
+            Ok(frame) => frame,
+            Err(error) => return self.fail(error, Action::Fatal),
+        };
+        let downtime = self.lost_at.take().map(|lost| self.now - lost);
+        let attempt = std::mem::take(&mut self.attempt);
+        self.stats.connects += 1;
+        self.stats.reconnects += u64::from(downtime.is_some());
+        self.refreshed = false;
+        self.connection_id = connection_id.clone();
+        self.health_check_sent = None;
+        self.link = Link::Up;
+        self.timers.stop_all();
+        self.timers.set(Timer::Stable, self.now + self.settings.backoff.stable_after);
+        if self.settings.dialect.health_check.is_some() {
+            self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
+            self.timers.set(Timer::Silence, self.now + self.settings.silence());
+        }
+        self.set_state(State::Connected);
+        self.tell(Lifecycle::Connected { connection_id, attempt, downtime });
+    }
+
+    /// A socket ended by itself.
+    pub(super) fn closed(&mut self, generation: u64, info: CloseInfo) {
+        if !self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
+            return;
+        }
+        if self.link == Link::Closing {
+            return self.end(self.closing.clone());
+        }
+        let before_hello = self.link == Link::Hello;
+        let action = self.settings.dialect.close_action(info.code);
+        let error = match (info.error, info.code) {
+            (Some(error), _) => error,
+            (None, Some(code)) => {
+                let what = if before_hello { "the server closed before the hello" } else { "the server closed" };
+                Error::new(ErrorKind::Closed, what).with_close(code, info.reason)
+            }
+            (None, None) => Error::new(ErrorKind::Closed, "the connection broke"),
+        };
+        self.break_link();
+        self.fail_closed(error, action);
+    }
+}

@@ -1,0 +1,183 @@
+//! Reads the frames of a connection: the hello first, then events, and among them what concerns the session itself.
+
+use super::super::{
+    dialect::{Action, Dialect, member},
+    error::{Error, ErrorKind},
+    message::{Class, Message, Payload},
+    server_error::{self, ServerError},
+    template,
+};
+use super::{Link, Output, Session};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What the control types of a dialect are for. A type may be for more than one thing: in Stream's v1 the hello and the
+/// answer to a health check are both a `health.check`.
+pub(super) struct Roles {
+    types: Vec<String>,
+    roles: Vec<Role>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Role {
+    hello: bool,
+    error: bool,
+    reply: bool,
+    answer: Option<usize>,
+}
+
+impl Roles {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        let mut roles = Self { types: Vec::new(), roles: Vec::new() };
+        for name in dialect.hello.iter().flat_map(|hello| &hello.types) {
+            roles.entry(name).hello = true;
+        }
+        for name in dialect.errors.iter().flat_map(|errors| &errors.types) {
+            roles.entry(name).error = true;
+        }
+        for name in dialect.health_check.iter().flat_map(|health| &health.reply) {
+            roles.entry(name).reply = true;
+        }
+        for (index, rule) in dialect.answers.iter().enumerate() {
+            roles.entry(&rule.kind).answer = Some(index);
+        }
+        roles
+    }
+
+    fn entry(&mut self, name: &str) -> &mut Role {
+        let index = self.types.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.types.push(name.to_owned());
+            self.roles.push(Role::default());
+            self.roles.len() - 1
+        });
+        &mut self.roles[index]
+    }
+
+    pub(super) fn types(&self) -> &[String] {
+        &self.types
+    }
+}
+
+impl<P: Payload> Session<P> {
+    pub(super) fn message(&mut self, generation: u64, mut payload: P) {
+        if !self.is_current(generation, &[Link::Up, Link::Hello]) {
+            return;
+        }
+        self.last_received = self.now;
+        self.stats.messages_in += 1;
+        self.stats.bytes_in += payload.size() as u64;
+        let class = payload.classify(&mut self.names);
+        if self.link == Link::Hello {
+            return self.await_hello(class, payload);
+        }
+        match class {
+            Class::Event => self.deliver(payload),
+            Class::Control(index) => self.control(self.roles.roles[index], payload),
+            Class::Untyped => self.untyped(payload),
+            Class::Binary => {
+                self.stats.binary += 1;
+                self.deliver(payload);
+            }
+            Class::Malformed => {
+                self.stats.malformed += 1;
+                self.report(Error::new(ErrorKind::Decode, "a message is not JSON"));
+            }
+        }
+    }
+
+    fn deliver(&mut self, payload: P) {
+        self.stats.events += 1;
+        self.outputs.push_back(Output::Event(payload));
+    }
+
+    /// The first frame: a hello, an error, or the wrong server (S0-6).
+    fn await_hello(&mut self, class: Class, payload: P) {
+        let role = match class {
+            Class::Control(index) => self.roles.roles[index],
+            _ => Role::default(),
+        };
+        let document = match class {
+            Class::Control(_) | Class::Untyped => payload.json(),
+            _ => None,
+        };
+        if let Some(document) = &document {
+            if role.hello && self.is_complete_hello(document) {
+                let id = self.settings.dialect.hello.as_ref().and_then(|hello| hello.connection_id.as_deref());
+                let id = id.and_then(|path| member(document, path)).map(|id| Arc::from(&*template::plain(id)));
+                self.up(id);
+                return self.deliver(payload);
+            }
+            if let Some(ServerError { action, error }) = self.server_error(class, role, document) {
+                // Before the hello every error is about who we are.
+                let error = if action == Action::Event { error.into_auth() } else { error };
+                return self.fail(error, action);
+            }
+            if role.answer.is_some() || role.reply {
+                self.answer(role);
+                return;
+            }
+        }
+        let response = match &document {
+            Some(document) => server_error::excerpt(document),
+            None => payload.json().as_ref().map(server_error::excerpt).unwrap_or_default(),
+        };
+        let error = Error::new(ErrorKind::Auth, "the first frame of the server is not the hello");
+        self.fail(error.with_response(response), Action::Fatal);
+    }
+
+    fn is_complete_hello(&self, document: &Value) -> bool {
+        let hello = self.settings.dialect.hello.as_ref();
+        hello.is_some_and(|hello| hello.requires.iter().all(|path| member(document, path).is_some()))
+    }
+
+    /// The error in a frame, if it is one by its type or by the member that stands for one.
+    fn server_error(&self, class: Class, role: Role, document: &Value) -> Option<ServerError> {
+        let rule = self.settings.dialect.errors.as_ref()?;
+        let bare =
+            || class == Class::Untyped && rule.bare.as_ref().is_some_and(|path| member(document, path).is_some());
+        (role.error || bare()).then(|| server_error::read(rule, document))
+    }
+
+    fn control(&mut self, role: Role, payload: P) {
+        if role.reply
+            && let Some(sent) = self.health_check_sent.take()
+        {
+            self.stats.latency = Some(self.now - sent);
+        }
+        let found = match role.error {
+            true => payload.json().and_then(|document| self.server_error(Class::Control(0), role, &document)),
+            false => None,
+        };
+        self.answer(role);
+        self.deliver(payload);
+        self.follow(found);
+    }
+
+    fn untyped(&mut self, payload: P) {
+        let may_be_error = self.settings.dialect.errors.as_ref().is_some_and(|rule| rule.bare.is_some());
+        let found = match may_be_error {
+            true => payload.json().and_then(|document| self.server_error(Class::Untyped, Role::default(), &document)),
+            false => None,
+        };
+        self.deliver(payload);
+        self.follow(found);
+    }
+
+    fn answer(&mut self, role: Role) {
+        let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
+        let params = self.settings.params(None, self.connection_id.as_deref());
+        match params.fill(&rule.frame) {
+            Ok(Some(frame)) => self.write(Message::from(frame), false),
+            Ok(None) => {}
+            Err(error) => self.report(error),
+        }
+    }
+
+    /// An error in the middle of the stream: the listeners have it as an event, the session acts on it.
+    fn follow(&mut self, found: Option<ServerError>) {
+        match found {
+            Some(ServerError { action: Action::Event, .. }) | None => {}
+            Some(ServerError { action, error }) => self.fail(error, action),
+        }
+    }
+}

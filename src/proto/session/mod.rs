@@ -1,0 +1,464 @@
+//! The session: everything hard about holding one connection, as a pure state machine.
+//!
+//! Feed it inputs with the time they happened, drain its outputs, and call it again at [`Session::next_timeout`]:
+//!
+//! ```text
+//! loop { session.handle(now, input); while let Some(output) = session.poll() { act on it } }
+//! ```
+//!
+//! `settings` holds what it needs to know, `attempt` brings a connection up, `incoming` reads its frames, `outcome`
+//! decides what follows a failure.
+
+mod attempt;
+mod incoming;
+mod outcome;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use settings::{Settings, TokenSource};
+
+use super::{
+    backoff::Backoff,
+    error::{Error, ErrorKind},
+    lifecycle::{Cause, Lifecycle},
+    message::{CloseInfo, DialRequest, Message, Payload},
+    random::Random,
+    secret::Secret,
+    state::State,
+    stats::Stats,
+    time::Timestamp,
+    timers::{Timer, Timers},
+};
+use incoming::Roles;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+/// What happens to a session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input<P> {
+    /// The user wants a connection.
+    Connect,
+    /// The user wants none any more.
+    Close {
+        /// 1000 or 3000 to 4999.
+        code: u16,
+        /// At most 123 bytes.
+        reason: String,
+        /// Whether it is because every handle is gone.
+        dropped: bool,
+    },
+    /// The user has a message for the server.
+    Send(Message),
+    /// A dial succeeded.
+    Opened {
+        /// Which dial.
+        generation: u64,
+    },
+    /// A dial failed.
+    DialFailed {
+        /// Which dial.
+        generation: u64,
+        /// Why.
+        error: Error,
+    },
+    /// A message came.
+    Message {
+        /// On which socket.
+        generation: u64,
+        /// The message.
+        payload: P,
+    },
+    /// A sign of life that is no message: a ping or a pong.
+    Alive {
+        /// Of which socket.
+        generation: u64,
+    },
+    /// A socket ended.
+    Closed {
+        /// Which socket.
+        generation: u64,
+        /// How.
+        info: CloseInfo,
+    },
+    /// The token provider answered.
+    Token {
+        /// The generation of its [`Output::FetchToken`].
+        generation: u64,
+        /// Its answer.
+        result: Result<Secret, Error>,
+    },
+    /// The network changed.
+    Network(NetworkChange),
+    /// [`Session::next_timeout`] has passed. Early calls do no harm.
+    Timeout,
+}
+
+/// What is known to have happened to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NetworkChange {
+    /// There is none: tries wait, and waiting costs no tries.
+    Offline,
+    /// There is one again: a waiting try begins, an open connection is probed.
+    Online,
+    /// It is another one, or time was lost: an open connection is probed.
+    Changed,
+}
+
+/// What a session wants done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output<P> {
+    /// Dial, and answer with `Opened` or `DialFailed`. There is never more than one dial or socket.
+    Dial {
+        /// To be given back with everything that concerns this dial and its socket.
+        generation: u64,
+        /// Where and how.
+        request: DialRequest,
+    },
+    /// Ask the token provider, and answer with `Token`. A new request replaces one under way.
+    FetchToken {
+        /// To be given back with the answer.
+        generation: u64,
+    },
+    /// Write a message.
+    Send {
+        /// To which socket.
+        generation: u64,
+        /// The message.
+        message: Message,
+        /// Whether it is the user's, who wants to hear of it.
+        by_user: bool,
+    },
+    /// Start the closing handshake; its end comes back as `Closed`.
+    Close {
+        /// Of which socket.
+        generation: u64,
+        /// The close code.
+        code: u16,
+        /// The reason.
+        reason: String,
+    },
+    /// Drop this dial, socket or token request now; nothing more is wanted of it.
+    Abort {
+        /// Which one.
+        generation: u64,
+        /// The code to tell the peer where that takes no waiting.
+        code: u16,
+        /// The reason.
+        reason: &'static str,
+    },
+    /// An event for the listeners.
+    Event(P),
+    /// A step in the life of the client.
+    Lifecycle(Lifecycle),
+}
+
+/// How far the current connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// There is none.
+    None,
+    /// The token provider is asked.
+    Token,
+    /// The dial is under way.
+    Dialing,
+    /// The socket is open; the hello is awaited.
+    Hello,
+    /// The hello came.
+    Up,
+    /// The closing handshake is under way.
+    Closing,
+}
+
+/// One connection to one server, held for as long as the user wants it.
+pub struct Session<P: Payload> {
+    settings: Settings,
+    names: P::Names,
+    roles: Roles,
+    random: Random,
+    backoff: Backoff,
+    timers: Timers,
+    state: State,
+    link: Link,
+    generation: u64,
+    /// Tries since the last hello, the current one included.
+    attempt: u32,
+    token: Option<Secret>,
+    /// Whether a `refresh-once` was spent since the last hello.
+    refreshed: bool,
+    online: bool,
+    dialled_at: Timestamp,
+    last_received: Timestamp,
+    lost_at: Option<Timestamp>,
+    health_check_sent: Option<Timestamp>,
+    connection_id: Option<Arc<str>>,
+    /// The health check, filled in for this connection.
+    health_frame: String,
+    closing: Cause,
+    stats: Stats,
+    outputs: VecDeque<Output<P>>,
+    now: Timestamp,
+}
+
+/// How soon after the network is back a try may begin: drawn at random below this, for others are back too.
+const RETURN_SPREAD: Duration = Duration::from_millis(500);
+
+/// The longest reason a close frame has room for.
+pub(crate) const MAX_CLOSE_REASON: usize = 123;
+
+impl<P: Payload> Session<P> {
+    /// A session that is idle.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the path of the setting that is wrong.
+    pub fn new(mut settings: Settings) -> Result<Self, Error> {
+        let clamped = settings.check()?;
+        let roles = Roles::new(&settings.dialect);
+        let token = match &settings.token {
+            TokenSource::Static(token) => Some(token.clone()),
+            _ => None,
+        };
+        Ok(Self {
+            names: P::names(&settings.dialect.type_field, roles.types(), settings.dialect.any_text),
+            roles,
+            random: Random::new(settings.seed),
+            backoff: Backoff::new(settings.backoff),
+            timers: Timers::default(),
+            state: State::Idle,
+            link: Link::None,
+            generation: 0,
+            attempt: 0,
+            token,
+            refreshed: false,
+            online: true,
+            dialled_at: Timestamp::default(),
+            last_received: Timestamp::default(),
+            lost_at: None,
+            health_check_sent: None,
+            connection_id: None,
+            health_frame: String::new(),
+            closing: Cause::ByUser,
+            stats: Stats::default(),
+            outputs: clamped.into_iter().map(Output::Lifecycle).collect(),
+            now: Timestamp::default(),
+            settings,
+        })
+    }
+
+    /// Tells the session what happened, and when. Time that goes back is taken as standing still.
+    ///
+    /// # Errors
+    /// Only what the user asked for can be refused: `Connect` and `Close` with [`ErrorKind::InvalidState`] or
+    /// [`ErrorKind::InvalidInput`], `Send` with [`ErrorKind::Closed`] while not connected. Everything else is accepted,
+    /// and counted where it is stale.
+    pub fn handle(&mut self, now: Timestamp, input: Input<P>) -> Result<(), Error> {
+        self.now = self.now.max(now);
+        match input {
+            Input::Message { generation, payload } => self.message(generation, payload),
+            Input::Alive { generation } => {
+                if self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
+                    self.last_received = self.now;
+                }
+            }
+            Input::Connect => return self.connect(),
+            Input::Close { code, reason, dropped } => return self.close(code, reason, dropped),
+            Input::Send(message) => return self.send_by_user(message),
+            Input::Opened { generation } => self.opened(generation),
+            Input::DialFailed { generation, error } => self.dial_failed(generation, error),
+            Input::Closed { generation, info } => self.closed(generation, info),
+            Input::Token { generation, result } => self.token_came(generation, result),
+            Input::Network(change) => self.network(change),
+            Input::Timeout => {
+                while let Some(timer) = self.timers.take_due(self.now) {
+                    self.fire(timer);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output<P>> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call with [`Input::Timeout`]. `None`: nothing is waited for.
+    pub fn next_timeout(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The id the server gave the current connection; `None` while there is none (S0-7).
+    pub fn connection_id(&self) -> Option<&Arc<str>> {
+        self.connection_id.as_ref()
+    }
+
+    /// The counters. The driver adds what only it sees.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The prepared names of control messages, for a dispatch that shares them.
+    pub(crate) fn names_mut(&mut self) -> &mut P::Names {
+        &mut self.names
+    }
+
+    fn set_state(&mut self, new: State) {
+        let old = self.state;
+        debug_assert!(old.next().contains(&new), "illegal transition from {old} to {new}");
+        self.state = new;
+        self.tell(Lifecycle::State { old, new });
+    }
+
+    fn tell(&mut self, step: Lifecycle) {
+        self.outputs.push_back(Output::Lifecycle(step));
+    }
+
+    fn report(&mut self, error: Error) {
+        self.stats.errors += 1;
+        self.tell(Lifecycle::Error(error));
+    }
+
+    /// Whether what happened belongs to the connection of now; if not, it is counted (S0-14).
+    fn is_current(&mut self, generation: u64, links: &[Link]) -> bool {
+        let current = generation == self.generation && links.contains(&self.link);
+        if !current {
+            self.stats.stale_dropped += 1;
+        }
+        current
+    }
+
+    fn connect(&mut self) -> Result<(), Error> {
+        if !self.state.is_end() {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                format!("the client is {} already; close it first", self.state),
+            ));
+        }
+        self.attempt = 0;
+        self.refreshed = false;
+        self.lost_at = None;
+        self.backoff.reset();
+        self.set_state(State::Connecting);
+        self.begin_attempt();
+        Ok(())
+    }
+
+    /// Ends for good, whatever is under way (S0-21).
+    fn close(&mut self, code: u16, reason: String, dropped: bool) -> Result<(), Error> {
+        check_close(code, &reason)?;
+        self.closing = if dropped { Cause::Dropped } else { Cause::ByUser };
+        match self.state {
+            State::Closed | State::Failed | State::Disconnecting => return Ok(()),
+            State::Idle | State::BackingOff => {
+                self.end(self.closing.clone());
+                return Ok(());
+            }
+            _ => self.set_state(State::Disconnecting),
+        }
+        self.timers.stop_all();
+        match self.link {
+            Link::Hello | Link::Up => {
+                self.link = Link::Closing;
+                self.connection_id = None;
+                self.timers.set(Timer::Close, self.now + self.settings.close_timeout);
+                self.outputs.push_back(Output::Close { generation: self.generation, code, reason });
+            }
+            _ => {
+                self.abort(1000, "client disconnect");
+                self.end(self.closing.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn send_by_user(&mut self, message: Message) -> Result<(), Error> {
+        if self.link != Link::Up {
+            return Err(Error::new(ErrorKind::Closed, format!("cannot send: the client is {}", self.state)));
+        }
+        self.write(message, true);
+        Ok(())
+    }
+
+    fn write(&mut self, message: Message, by_user: bool) {
+        self.stats.messages_out += 1;
+        self.stats.bytes_out += message.len() as u64;
+        self.outputs.push_back(Output::Send { generation: self.generation, message, by_user });
+    }
+
+    fn network(&mut self, change: NetworkChange) {
+        self.online = change != NetworkChange::Offline;
+        match self.state {
+            State::Connected if self.online => self.probe(),
+            State::BackingOff if !self.online => self.timers.stop(Timer::Backoff),
+            State::BackingOff if self.timers.next().is_none() || change == NetworkChange::Online => {
+                let wait = RETURN_SPREAD.mul_f64(self.random.fraction());
+                self.timers.set(Timer::Backoff, self.now + wait);
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the server for a sign of life. Without a health check there is no question to ask.
+    fn probe(&mut self) {
+        if self.settings.dialect.health_check.is_some() {
+            self.send_health_check();
+            self.timers.set(Timer::Probe, self.now + self.settings.probe_timeout);
+        }
+    }
+
+    fn send_health_check(&mut self) {
+        self.stats.health_checks += 1;
+        self.health_check_sent = Some(self.now);
+        self.write(Message::Text(self.health_frame.clone()), false);
+        self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Token => self.timed_out("the token provider took too long"),
+            Timer::Open => self.timed_out("the connection could not be opened in time"),
+            Timer::Hello => self.timed_out("the hello did not come in time"),
+            Timer::HealthCheck => self.send_health_check(),
+            Timer::Silence => {
+                let due = self.last_received + self.settings.silence();
+                if due <= self.now {
+                    self.timed_out("nothing came from the server for too long");
+                } else {
+                    self.timers.set(Timer::Silence, due);
+                }
+            }
+            Timer::Probe => {
+                if self.health_check_sent.is_some_and(|sent| self.last_received < sent) {
+                    self.timed_out("no sign of life after a network change");
+                }
+            }
+            Timer::Stable => self.backoff.reset(),
+            Timer::Backoff => {
+                self.set_state(State::Reconnecting);
+                self.begin_attempt();
+            }
+            Timer::Close => {
+                self.abort(1000, "client disconnect");
+                self.end(self.closing.clone());
+            }
+        }
+    }
+}
+
+/// What may be sent in a close frame: a browser allows no other codes (see the WebSocket API's `close`).
+pub(crate) fn check_close(code: u16, reason: &str) -> Result<(), Error> {
+    if code != 1000 && !(3000..=4999).contains(&code) {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("close code {code} is not 1000 or 3000 to 4999")));
+    }
+    if reason.len() > MAX_CLOSE_REASON {
+        return Err(Error::new(ErrorKind::InvalidInput, "a close reason has at most 123 bytes"));
+    }
+    Ok(())
+}

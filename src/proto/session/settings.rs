@@ -1,0 +1,209 @@
+//! What a session needs to know, checked before it begins.
+
+use super::super::{
+    backoff::BackoffRule,
+    dialect::Dialect,
+    error::{Error, ErrorKind},
+    lifecycle::Lifecycle,
+    secret::Secret,
+    template::Params,
+    url::{self, DialUrl, UrlParts},
+};
+use serde_json::{Map, Value};
+use std::{fmt, time::Duration};
+
+/// Where tokens come from (S0-13).
+#[derive(Clone, Debug)]
+pub enum TokenSource {
+    /// There are none.
+    None,
+    /// A token the user passed: it cannot be refreshed.
+    Static(Secret),
+    /// Somebody who can be asked for another.
+    Provider,
+}
+
+/// The settings of a session. `Debug` shows no parameter: one may be a secret.
+#[derive(Clone)]
+pub struct Settings {
+    /// How to talk to the server.
+    pub dialect: Dialect,
+    /// The URL the user gave, taken apart.
+    pub url: UrlParts,
+    /// Parameters for the dialect.
+    pub params: Map<String, Value>,
+    /// Request headers besides those of the dialect.
+    pub headers: Vec<(String, String)>,
+    /// Subprotocols besides those of the dialect.
+    pub protocols: Vec<String>,
+    /// The client id.
+    pub client: String,
+    /// Where tokens come from.
+    pub token: TokenSource,
+    /// How tries are spaced.
+    pub backoff: BackoffRule,
+    /// The time the token provider may take.
+    pub token_timeout: Duration,
+    /// The time from dialling to the open socket.
+    pub open_timeout: Duration,
+    /// The time from dialling to the hello; `None`: what the dialect says.
+    pub hello_timeout: Option<Duration>,
+    /// The time the closing handshake may take.
+    pub close_timeout: Duration,
+    /// The time a probe may take after a network change.
+    pub probe_timeout: Duration,
+    /// The time between health checks; `None`: what the dialect says.
+    pub health_interval: Option<Duration>,
+    /// The silence after which a connection is dead; `None`: what the dialect says.
+    pub silence: Option<Duration>,
+    /// The seed of all randomness.
+    pub seed: u64,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("dialect", &self.dialect.name)
+            .field("host", &self.url.authority)
+            .field("token", &self.token)
+            .field("backoff", &self.backoff)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Settings with the defaults for a dialect and a URL.
+    pub fn new(dialect: Dialect, url: UrlParts) -> Self {
+        Self {
+            dialect,
+            url,
+            params: Map::new(),
+            headers: Vec::new(),
+            protocols: Vec::new(),
+            client: String::new(),
+            token: TokenSource::None,
+            backoff: BackoffRule::default(),
+            token_timeout: Duration::from_secs(10),
+            open_timeout: Duration::from_secs(10),
+            hello_timeout: None,
+            close_timeout: Duration::from_secs(5),
+            probe_timeout: Duration::from_secs(5),
+            health_interval: None,
+            silence: None,
+            seed: 0,
+        }
+    }
+
+    /// Checks every setting, and clamps those the dialect bounds; gives what was clamped.
+    pub(super) fn check(&mut self) -> Result<Vec<Lifecycle>, Error> {
+        self.dialect.check()?;
+        url::check(&self.url)?;
+        self.check_backoff()?;
+        let times = [
+            ("token_timeout", Some(self.token_timeout)),
+            ("open_timeout", Some(self.open_timeout)),
+            ("hello_timeout", self.hello_timeout),
+            ("close_timeout", Some(self.close_timeout)),
+            ("probe_timeout", Some(self.probe_timeout)),
+            ("health_check_interval", self.health_interval),
+            ("silence_timeout", self.silence),
+        ];
+        for (name, time) in times {
+            if time.is_some_and(|time| time.is_zero()) {
+                return wrong(name, "must be more than 0");
+            }
+        }
+        if self.dialect.needs_token() && matches!(self.token, TokenSource::None) {
+            return wrong("token", "the dialect needs a token or a token provider");
+        }
+        self.check_params()?;
+        Ok(self.clamp())
+    }
+
+    fn check_backoff(&self) -> Result<(), Error> {
+        let BackoffRule { base, cap, jitter, .. } = self.backoff;
+        if base.is_zero() {
+            return wrong("backoff.base", "must be more than 0");
+        }
+        if cap < base {
+            return wrong("backoff.cap", "must not be less than the base");
+        }
+        if !(jitter > 0.0 && jitter <= 1.0) {
+            return wrong("backoff.jitter", "must be above 0 and at most 1");
+        }
+        Ok(())
+    }
+
+    /// Fills in everything once, so that a missing parameter is found before the first dial.
+    fn check_params(&self) -> Result<(), Error> {
+        let token = Secret::from("token".to_owned());
+        self.dial_url(Some(&token))?;
+        self.first_frame(Some(&token))?;
+        let params = self.params(Some(&token), Some("id"));
+        self.dialect
+            .protocols
+            .iter()
+            .chain(self.dialect.headers.values())
+            .try_for_each(|text| params.text(text).map(drop))?;
+        self.dialect.answers.iter().try_for_each(|rule| params.fill(&rule.frame).map(drop))?;
+        self.health_frame(Some("id")).map(drop)
+    }
+
+    /// Keeps the health check within what the dialect allows (Stream: at most 25 s, at least 1 s before the silence).
+    fn clamp(&mut self) -> Vec<Lifecycle> {
+        let Some(rule) = &self.dialect.health_check else { return Vec::new() };
+        let mut clamped = Vec::new();
+        let longest = rule.max_interval_ms.map_or(Duration::MAX, Duration::from_millis);
+        let grace = Duration::from_millis(rule.min_grace_ms);
+        let asked = self.health_interval();
+        let used = asked.min(longest);
+        if used != asked {
+            clamped.push(Lifecycle::Clamped { setting: "health_check_interval", asked, used });
+            self.health_interval = Some(used);
+        }
+        // A shorter interval alone keeps the dialect's silence; a longer one must not reach it.
+        let asked = self.silence();
+        let used = asked.max(used.saturating_add(grace));
+        if used != asked {
+            clamped.push(Lifecycle::Clamped { setting: "silence_timeout", asked, used });
+            self.silence = Some(used);
+        }
+        clamped
+    }
+
+    pub(super) fn params<'a>(&'a self, token: Option<&'a Secret>, connection_id: Option<&'a str>) -> Params<'a> {
+        Params { token, connection_id, client: &self.client, given: &self.params, defaults: &self.dialect.defaults }
+    }
+
+    pub(super) fn dial_url(&self, token: Option<&Secret>) -> Result<DialUrl, Error> {
+        url::dial_url(&self.url, &self.dialect, &self.params(token, None))
+    }
+
+    pub(super) fn first_frame(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
+        let Some(template) = &self.dialect.first_frame else { return Ok(None) };
+        Ok(self.params(token, None).fill(template)?.map(|frame| frame.to_string()))
+    }
+
+    pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
+        let Some(rule) = &self.dialect.health_check else { return Ok(String::new()) };
+        Ok(self.params(None, connection_id).fill(&rule.frame)?.map(|frame| frame.to_string()).unwrap_or_default())
+    }
+
+    pub(super) fn health_interval(&self) -> Duration {
+        let by_dialect = || self.dialect.health_check.as_ref().map_or(0, |rule| rule.interval_ms);
+        self.health_interval.unwrap_or_else(|| Duration::from_millis(by_dialect()))
+    }
+
+    pub(super) fn silence(&self) -> Duration {
+        let by_dialect = || self.dialect.health_check.as_ref().map_or(0, |rule| rule.silence_ms);
+        self.silence.unwrap_or_else(|| Duration::from_millis(by_dialect()))
+    }
+
+    pub(super) fn hello_timeout(&self) -> Duration {
+        self.hello_timeout.unwrap_or_else(|| self.dialect.hello_timeout())
+    }
+}
+
+fn wrong<T>(path: &str, message: &'static str) -> Result<T, Error> {
+    Err(Error::new(ErrorKind::Config, message).with_path(path))
+}

@@ -1,0 +1,245 @@
+//! Templates of a dialect: JSON values whose strings hold placeholders such as `${user_id}`.
+
+use super::{
+    error::{Error, ErrorKind},
+    secret::Secret,
+};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// What placeholders stand for.
+pub(super) struct Params<'a> {
+    pub(super) token: Option<&'a Secret>,
+    pub(super) connection_id: Option<&'a str>,
+    pub(super) client: &'a str,
+    /// Given by the user.
+    pub(super) given: &'a Map<String, Value>,
+    /// Given by the dialect; templates themselves.
+    pub(super) defaults: &'a Map<String, Value>,
+}
+
+/// A default may use parameters, which may be defaults again: but not for ever.
+const MAX_DEPTH: u8 = 8;
+
+impl Params<'_> {
+    fn get(&self, name: &str, depth: u8) -> Result<Option<Value>, Error> {
+        match name {
+            "token" => return Ok(self.token.map(|token| Value::from(token.reveal()))),
+            "connection_id" => return Ok(self.connection_id.map(Value::from)),
+            "client" => return Ok(Some(Value::from(self.client))),
+            _ => {}
+        }
+        match (self.given.get(name), self.defaults.get(name)) {
+            (Some(value), _) => Ok(Some(value.clone())),
+            (None, Some(_)) if depth >= MAX_DEPTH => {
+                Err(Error::new(ErrorKind::Config, "refers to itself").with_path(format!("defaults.{name}")))
+            }
+            (None, Some(template)) => self.fill_at(template, depth + 1),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Fills in a template. `None` where the whole of it stands for an optional parameter that is missing.
+    ///
+    /// # Errors
+    /// `Config` with the path `params.<name>` for a parameter that is needed and missing.
+    pub(super) fn fill(&self, template: &Value) -> Result<Option<Value>, Error> {
+        self.fill_at(template, 0)
+    }
+
+    fn fill_at(&self, template: &Value, depth: u8) -> Result<Option<Value>, Error> {
+        Ok(Some(match template {
+            Value::String(text) => match whole(text) {
+                Some(placeholder) => return self.lookup(placeholder, depth),
+                None => Value::String(self.fill_text(text, depth)?),
+            },
+            Value::Array(items) => {
+                let items = items.iter().filter_map(|item| self.fill_at(item, depth).transpose());
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            Value::Object(members) => {
+                let mut object = Map::new();
+                for (name, value) in members {
+                    if let Some(value) = self.fill_at(value, depth)? {
+                        object.insert(name.clone(), value);
+                    }
+                }
+                Value::Object(object)
+            }
+            other => other.clone(),
+        }))
+    }
+
+    /// Fills in a text. What is no string is written as JSON.
+    pub(super) fn text(&self, template: &str) -> Result<String, Error> {
+        self.fill_text(template, 0)
+    }
+
+    fn fill_text(&self, template: &str, depth: u8) -> Result<String, Error> {
+        let mut text = String::new();
+        for part in parts(template) {
+            match part? {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Placeholder(placeholder) => {
+                    if let Some(value) = self.lookup(placeholder, depth)? {
+                        text.push_str(&plain(&value));
+                    }
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    fn lookup(&self, placeholder: Placeholder<'_>, depth: u8) -> Result<Option<Value>, Error> {
+        let value = self.get(placeholder.name, depth)?;
+        if value.is_none() && !placeholder.optional {
+            return Err(Error::new(ErrorKind::Config, "the dialect needs this parameter")
+                .with_path(format!("params.{}", placeholder.name)));
+        }
+        Ok(value)
+    }
+}
+
+/// A value as text: a string as it is, anything else as JSON.
+pub(super) fn plain(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Placeholder<'a> {
+    name: &'a str,
+    optional: bool,
+}
+
+enum Part<'a> {
+    Literal(&'a str),
+    Placeholder(Placeholder<'a>),
+}
+
+/// Cuts a text into literals and placeholders.
+fn parts(mut rest: &str) -> impl Iterator<Item = Result<Part<'_>, Error>> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let start = rest.find("${").unwrap_or(rest.len());
+        if start > 0 {
+            let (literal, tail) = rest.split_at(start);
+            rest = tail;
+            return Some(Ok(Part::Literal(literal)));
+        }
+        let Some(end) = rest.find('}') else {
+            rest = "";
+            return Some(Err(Error::new(ErrorKind::Config, "a placeholder does not end")));
+        };
+        let inner = &rest[2..end];
+        rest = &rest[end + 1..];
+        let name = inner.strip_suffix('?').unwrap_or(inner);
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+            return Some(Err(Error::new(ErrorKind::Config, "a placeholder is named by letters, digits, `_` and `-`")));
+        }
+        Some(Ok(Part::Placeholder(Placeholder { name, optional: inner.len() > name.len() })))
+    })
+}
+
+/// The placeholder that is the whole of a text.
+fn whole(text: &str) -> Option<Placeholder<'_>> {
+    let mut parts = parts(text);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(Part::Placeholder(placeholder))), None) => Some(placeholder),
+        _ => None,
+    }
+}
+
+/// Checks the placeholders in a template; an error carries the path to the wrong one.
+pub(super) fn check(template: &Value, path: &str) -> Result<(), Error> {
+    match template {
+        Value::String(text) => check_text(text, path),
+        Value::Array(items) => {
+            items.iter().enumerate().try_for_each(|(index, item)| check(item, &format!("{path}[{index}]")))
+        }
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| check(value, &format!("{path}.{name}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the placeholders in a text.
+pub(super) fn check_text(template: &str, path: &str) -> Result<(), Error> {
+    parts(template).try_for_each(|part| part.map(drop)).map_err(|error| error.with_path(path))
+}
+
+/// Whether a text has any placeholder, and so may hold a secret when filled in.
+pub(super) fn has_placeholder(template: &Value) -> bool {
+    match template {
+        Value::String(text) => text.contains("${"),
+        Value::Array(items) => items.iter().any(has_placeholder),
+        Value::Object(members) => members.values().any(has_placeholder),
+        _ => false,
+    }
+}
+
+/// Whether a template asks for the token.
+pub(super) fn mentions_token(template: &Value) -> bool {
+    match template {
+        Value::String(text) => mentions_text(text, "token"),
+        Value::Array(items) => items.iter().any(mentions_token),
+        Value::Object(members) => members.values().any(mentions_token),
+        _ => false,
+    }
+}
+
+/// Whether a text asks for this parameter.
+pub(super) fn mentions_text(template: &str, name: &str) -> bool {
+    parts(template).flatten().any(|part| matches!(part, Part::Placeholder(placeholder) if placeholder.name == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fill(template: Value, given: Value, defaults: Value) -> Result<Option<Value>, Error> {
+        let token = Secret::from("t0k".to_owned());
+        let (Value::Object(given), Value::Object(defaults)) = (given, defaults) else { unreachable!() };
+        Params { token: Some(&token), connection_id: None, client: "me/1", given: &given, defaults: &defaults }
+            .fill(&template)
+    }
+
+    // S0-4: `user_details` defaults to `{"id": user_id}`.
+    #[test]
+    fn fills_in_parameters_defaults_and_leaves_out_what_is_optional() {
+        let frame = json!({"token": "${token}", "user_details": "${user_details}", "products": "${products?}", "n": [1, "${x?}", null]});
+        let defaults = json!({"user_details": {"id": "${user_id}"}});
+        assert_eq!(
+            fill(frame.clone(), json!({"user_id": "alice"}), defaults.clone()).unwrap(),
+            Some(json!({"token": "t0k", "user_details": {"id": "alice"}, "n": [1, null]}))
+        );
+        assert_eq!(
+            fill(
+                frame.clone(),
+                json!({"user_details": {"id": "bob", "name": "Bob"}, "products": ["chat"]}),
+                defaults.clone()
+            )
+            .unwrap(),
+            Some(
+                json!({"token": "t0k", "user_details": {"id": "bob", "name": "Bob"}, "products": ["chat"], "n": [1, null]})
+            )
+        );
+        assert_eq!(fill(frame, json!({}), defaults).unwrap_err().path(), Some("params.user_id"));
+        assert_eq!(
+            fill(json!("Bearer ${token}, ${n}"), json!({"n": 5}), json!({})).unwrap(),
+            Some(json!("Bearer t0k, 5"))
+        );
+        assert_eq!(fill(json!("${n}"), json!({"n": 5}), json!({})).unwrap(), Some(json!(5)));
+        assert_eq!(fill(json!("$5 and } {"), json!({}), json!({})).unwrap(), Some(json!("$5 and } {")));
+    }
+
+    #[test]
+    fn a_default_that_refers_to_itself_is_an_error() {
+        let error = fill(json!("${a}"), json!({}), json!({"a": "${b}", "b": ["${a}"]})).unwrap_err();
+        assert!(error.path().unwrap().starts_with("defaults."), "{error}");
+    }
+}
