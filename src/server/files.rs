@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use std::{path::Path, sync::Arc};
+use std::{io::ErrorKind, path::Path, sync::Arc};
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
 /// Adds the folders, and answers what no route takes.
@@ -43,6 +43,9 @@ async fn page(State(server): State<Arc<Shared>>, request: Request) -> Response<B
     let Some(mut www) = server.www.clone() else { return StatusCode::NOT_FOUND.into_response() };
     match www.try_call(Request::from_parts(parts, body)).await {
         Ok(response) => response.map(Body::new),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            StatusCode::NOT_FOUND.into_response()
+        }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
