@@ -11,6 +11,8 @@ mod js;
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
 pub mod proto;
+#[cfg(all(native, feature = "server"))]
+pub mod server;
 mod transport;
 
 pub use client::{Client, ClientBuilder, Event, EventStream, Subscription};
