@@ -7,6 +7,8 @@ mod client;
 mod driver;
 #[cfg(web)]
 mod js;
+#[cfg(all(native, feature = "jwt"))]
+mod jwt;
 #[cfg_attr(native, path = "platform/native/mod.rs")]
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
