@@ -11,7 +11,7 @@ mod values;
 use crate::{
     client::registry,
     driver::{self, DISCONNECT, Handle},
-    platform::SocketConnector,
+    platform::{BoxFuture, SocketConnector},
     proto::{Error, ErrorKind, Message},
 };
 use dispatch::{Entry, JsDispatch, Listeners};
@@ -179,5 +179,7 @@ fn wrong(message: &'static str) -> Error {
 }
 
 fn promise(work: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
+    // Boxed, so that the machinery of promises is there once and not once for each kind of work.
+    let work: BoxFuture<Result<JsValue, Error>> = Box::pin(work);
     future_to_promise(async move { work.await.map_err(|error| to_js(&error)) })
 }
