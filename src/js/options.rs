@@ -48,7 +48,7 @@ fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuil
         "token" => token(builder, value)?,
         "params" => {
             let Value::Object(params) = json(name, value)? else { return Err(wrong(name, "must be an object")) };
-            params.into_iter().fold(builder, |builder, (name, value)| builder.param(name, value))
+            params.into_iter().fold(builder, |builder, (name, value)| builder.json_param(name, value))
         }
         "protocols" => {
             if !Array::is_array(value) || !Array::from(value).iter().all(|protocol| protocol.is_string()) {

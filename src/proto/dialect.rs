@@ -7,7 +7,7 @@ use super::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// How to talk to a kind of server: URL, first frame, hello, errors, health check, close codes.
 ///
@@ -42,8 +42,8 @@ pub struct Dialect {
     pub defaults: Map<String, Value>,
     /// The subprotocols to offer.
     pub protocols: Vec<String>,
-    /// Request headers (native only).
-    pub headers: BTreeMap<String, String>,
+    /// Request headers, each a string (native only).
+    pub headers: Map<String, Value>,
     /// The first frame of the client. Without one, nothing is sent first.
     pub first_frame: Option<Value>,
     /// The member that holds the type of an event. Default `type`.
@@ -288,7 +288,8 @@ impl Dialect {
     /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let document = serde_json::from_str(json).map_err(|error| {
-            Error::new(ErrorKind::Config, "is not JSON").with_path("dialect").with_source(error)
+            let message = format!("is not JSON at line {}, column {}", error.line(), error.column());
+            Error::new(ErrorKind::Config, message).with_path("dialect")
         })?;
         let dialect = dialect_reader::dialect(document)?;
         dialect.check()?;
@@ -350,7 +351,7 @@ impl Dialect {
             template::check_text(protocol, &format!("protocols[{index}]"))?;
         }
         for (name, value) in &self.headers {
-            template::check_text(value, &format!("headers.{name}"))?;
+            template::check(value, &format!("headers.{name}"))?;
         }
         for (name, value) in &self.url.query {
             template::check(value, &format!("url.query.{name}"))?;
@@ -370,7 +371,7 @@ impl Dialect {
             .chain(self.defaults.values())
             .any(template::mentions_token)
             || self.protocols.iter().any(in_text)
-            || self.headers.values().any(in_text)
+            || self.headers.values().any(template::mentions_token)
     }
 
     /// What a close of the connection means; `None` for one without a code.

@@ -9,7 +9,6 @@ use super::{
     fields::{Fields, wrong},
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 pub(super) fn dialect(document: Value) -> Result<Dialect, Error> {
     let mut fields = Fields::of(document, String::new())?;
@@ -19,7 +18,7 @@ pub(super) fn dialect(document: Value) -> Result<Dialect, Error> {
         url: fields.fields("url")?.map_or_else(|| Ok(UrlRule::default()), url)?,
         defaults: fields.object("defaults")?,
         protocols: fields.texts("protocols")?,
-        headers: headers(&mut fields)?,
+        headers: fields.text_object("headers")?,
         first_frame: fields.value("first_frame"),
         type_field: fields.text("type_field")?.unwrap_or_else(default_type_field),
         any_text: fields.flag("any_text")?.unwrap_or(false),
@@ -43,13 +42,6 @@ fn url(mut fields: Fields) -> Result<UrlRule, Error> {
     };
     fields.end()?;
     Ok(rule)
-}
-
-fn headers(fields: &mut Fields) -> Result<BTreeMap<String, String>, Error> {
-    let Some(mut headers) = fields.fields("headers")? else { return Ok(BTreeMap::new()) };
-    let names = headers.names();
-    let header = |name: String| headers.text(&name).map(|value| (name, value.unwrap_or_default()));
-    names.into_iter().map(header).collect()
 }
 
 fn hello(mut fields: Fields) -> Result<HelloRule, Error> {

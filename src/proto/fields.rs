@@ -8,14 +8,15 @@ use serde_json::{Map, Value};
 /// The members of an object that are still to be read. One that is `null` counts as missing.
 pub(super) struct Fields {
     path: String,
-    members: Map<String, Value>,
+    /// In their order. A list and not a map: it is short, and taken apart.
+    members: Vec<(String, Value)>,
 }
 
 impl Fields {
     /// The members of the object at this path, which is empty for a whole document.
     pub(super) fn of(value: Value, path: String) -> Result<Self, Error> {
         match value {
-            Value::Object(members) => Ok(Self { path, members }),
+            Value::Object(members) => Ok(Self { path, members: members.into_iter().collect() }),
             _ => Err(wrong(path, "must be an object")),
         }
     }
@@ -26,7 +27,8 @@ impl Fields {
     }
 
     pub(super) fn value(&mut self, name: &str) -> Option<Value> {
-        self.members.remove(name).filter(|value| !value.is_null())
+        let place = self.members.iter().position(|(other, _)| other == name)?;
+        Some(self.members.remove(place).1).filter(|value| !value.is_null())
     }
 
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
@@ -52,7 +54,20 @@ impl Fields {
 
     /// An object whose members are free.
     pub(super) fn object(&mut self, name: &str) -> Result<Map<String, Value>, Error> {
-        Ok(self.fields(name)?.map_or_else(Map::new, |fields| fields.members))
+        match self.value(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(members)) => Ok(members),
+            Some(_) => Err(wrong(self.path(name), "must be an object")),
+        }
+    }
+
+    /// An object whose members are texts.
+    pub(super) fn text_object(&mut self, name: &str) -> Result<Map<String, Value>, Error> {
+        let members = self.object(name)?;
+        match members.iter().find(|(_, value)| !value.is_string()) {
+            Some((wrong_one, _)) => Err(wrong(self.path(name) + "." + wrong_one, "must be a string")),
+            None => Ok(members),
+        }
     }
 
     /// An object whose members are known.
@@ -82,15 +97,10 @@ impl Fields {
         found.ok_or_else(|| wrong(self.path(name), "is needed"))
     }
 
-    /// The names of what is still to be read.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.members.keys().cloned().collect()
-    }
-
     /// Refuses what was not read.
     pub(super) fn end(self) -> Result<(), Error> {
-        match self.members.keys().next() {
-            Some(name) => Err(wrong(self.path(name), "is not known here")),
+        match self.members.first() {
+            Some((name, _)) => Err(wrong(self.path(name), "is not known here")),
             None => Ok(()),
         }
     }
