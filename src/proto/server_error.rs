@@ -49,7 +49,8 @@ fn number(value: &Value) -> Option<i64> {
 pub(super) fn excerpt(document: &Value) -> String {
     let mut text = document.to_string();
     if text.len() > MAX_RESPONSE {
-        text.truncate(text.floor_char_boundary(MAX_RESPONSE));
+        let end = (0..=MAX_RESPONSE).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
     }
     text
 }
@@ -58,6 +59,7 @@ pub(super) fn excerpt(document: &Value) -> String {
 mod tests {
     use super::*;
     use crate::proto::dialect::Dialect;
+    use crate::test;
     use serde_json::json;
 
     fn stream(error: Value) -> ServerError {

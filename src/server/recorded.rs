@@ -1,0 +1,194 @@
+//! Real events to replay: the examples of GitHub's webhooks that the npm package `@octokit/webhooks-examples` collects.
+
+use super::{Server, clock};
+use crate::{
+    platform,
+    proto::{Error, ErrorKind},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{MissedTickBehavior, interval},
+};
+
+/// Where `scripts/setup web` puts the events, seen from the top folder of the project.
+pub const RECORDED_EVENTS: &str = "scripts/tools/node_modules/@octokit/webhooks-examples/api.github.com/index.json";
+
+/// Events that were recorded once, in their order.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    events: Arc<[RecordedEvent]>,
+}
+
+#[derive(Debug)]
+struct RecordedEvent {
+    /// `issues.opened`, or `push` for an event without actions.
+    event_type: String,
+    /// The webhook alone: `issues`.
+    name: String,
+    /// The payload as it was recorded.
+    payload: String,
+}
+
+/// One webhook with its examples, as the package has it.
+#[derive(Deserialize)]
+struct Webhook<'a> {
+    name: String,
+    #[serde(borrow)]
+    examples: Vec<&'a RawValue>,
+}
+
+impl Recorded {
+    /// Reads the file, such as [`RECORDED_EVENTS`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path).map_err(|error| {
+            let message = format!("no recorded events in {}: `scripts/setup web` fetches them", path.display());
+            Error::new(ErrorKind::Config, message).with_source(error)
+        })?;
+        Self::parse(&text).map_err(|error| {
+            let message = format!("{} holds no recorded events", path.display());
+            Error::new(ErrorKind::Config, message).with_source(error)
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Action {
+            action: Option<String>,
+        }
+        let mut events = Vec::new();
+        for webhook in serde_json::from_str::<Vec<Webhook<'_>>>(text)? {
+            for example in webhook.examples {
+                let action = serde_json::from_str::<Action>(example.get())?.action;
+                events.push(RecordedEvent {
+                    event_type: match action {
+                        Some(action) => format!("{}.{action}", webhook.name),
+                        None => webhook.name.clone(),
+                    },
+                    name: webhook.name.clone(),
+                    payload: serde_json::from_str::<serde_json::Value>(example.get())?.to_string(),
+                });
+            }
+        }
+        Ok(Self { events: events.into() })
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The names of the webhooks: `issues`, `push`, …
+    pub fn webhooks(&self) -> BTreeSet<&str> {
+        self.events.iter().map(|event| event.name.as_str()).collect()
+    }
+
+    /// The types of the events: `issues.opened`, `push`, …
+    pub fn types(&self) -> BTreeSet<&str> {
+        self.events.iter().map(|event| event.event_type.as_str()).collect()
+    }
+
+    /// The event at this place of the endless loop, as it goes over the wire:
+    /// `{"type":"issues.opened","created_at":"…","payload":{…}}`.
+    ///
+    /// The payload stays in a member of its own: its fields are GitHub's, and must not be taken for the protocol's.
+    pub fn message(&self, index: usize) -> Option<String> {
+        let event = self.events.get(index.checked_rem(self.events.len())?)?;
+        let created_at = clock::rfc3339(clock::now());
+        // The name of an event may come from any file, so it is written as JSON.
+        let event_type = serde_json::Value::from(event.event_type.as_str());
+        Some(format!(r#"{{"type":{event_type},"created_at":"{created_at}","payload":{}}}"#, event.payload))
+    }
+}
+
+/// A replay that runs; dropping it stops it.
+#[derive(Debug)]
+#[must_use = "the replay stops when this is dropped"]
+pub struct Replay {
+    _stop: oneshot::Sender<()>,
+}
+
+impl Server {
+    /// Publishes these events one after the other, for ever, this many a second.
+    pub fn replay(&self, events: Recorded, per_second: f64) -> Result<Replay, Error> {
+        let pause = Duration::try_from_secs_f64(per_second.recip())
+            .ok()
+            .filter(|pause| !pause.is_zero() && !events.is_empty())
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a replay needs events and a rate above 0"))?;
+        let server = self.clone();
+        let (stop, stopped) = oneshot::channel();
+        platform::spawn(async move {
+            tokio::select! {
+                _ = stopped => {}
+                () = server.replay_for_ever(&events, pause) => {}
+            }
+        })?;
+        Ok(Replay { _stop: stop })
+    }
+
+    async fn replay_for_ever(&self, events: &Recorded, pause: Duration) {
+        let mut ticks = interval(pause);
+        // A server that was too busy catches up in one burst at most as long as the pause.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut index = 0;
+        loop {
+            ticks.tick().await;
+            if let Some(message) = events.message(index) {
+                self.publish_text(message);
+            }
+            index = (index + 1) % events.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn events_are_wrapped_with_the_type_first() {
+        let file = r#"[{"name":"issues","examples":[{"action":"opened","type":"x","n": 1},{"action":null}]},
+                       {"name":"push","description":"d","examples":[{"ref":"main"}]}]"#;
+        let recorded = Recorded::parse(file).unwrap();
+        assert_eq!(recorded.len(), 3);
+        assert_eq!(recorded.types().into_iter().collect::<Vec<_>>(), ["issues", "issues.opened", "push"]);
+        let first = recorded.message(0).unwrap();
+        assert!(first.starts_with(r#"{"type":"issues.opened","created_at":"2"#), "{first}");
+        let json: Value = serde_json::from_str(&first).unwrap();
+        assert_eq!(json["payload"], serde_json::json!({"action": "opened", "type": "x", "n": 1}));
+        assert_eq!(recorded.message(3).unwrap()[..30], first[..30], "it loops");
+    }
+
+    #[test]
+    fn the_real_events_are_all_there() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORDED_EVENTS);
+        let recorded = Recorded::load(path).unwrap();
+        assert_eq!(recorded.len(), 329);
+        assert_eq!(recorded.webhooks().len(), 58);
+        assert_eq!(recorded.types().len(), 161);
+        for index in 0..recorded.len() {
+            let message = recorded.message(index).unwrap();
+            let json: Value = serde_json::from_str(&message).unwrap();
+            assert!(recorded.types().contains(json["type"].as_str().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_missing_file_names_the_command_that_fetches_it() {
+        let error = Recorded::load("/nowhere/index.json").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("scripts/setup web"), "{error}");
+        let error = Recorded::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(Recorded::parse("[]").unwrap().message(0).is_none());
+    }
+}
