@@ -10,14 +10,8 @@ use crate::{
 };
 
 /// In the order of the table; the first is what the others are compared with.
-pub const NAMES: [&str; 6] = [
-    plain::RAW,
-    plain::RAW_16K,
-    everwire::ON,
-    everwire::STREAM,
-    ezsockets::NAME,
-    plain::VALUE,
-];
+pub const NAMES: [&str; 6] =
+    [plain::RAW, plain::RAW_16K, everwire::ON, everwire::STREAM, ezsockets::NAME, plain::VALUE];
 
 /// The first frame of the dialect `stream`.
 const AUTH: &str = r#"{"token":"bench","user_details":{"id":"bench"}}"#;

@@ -53,7 +53,8 @@ impl Drop for Server {
 }
 
 fn start_server() -> (Server, u16) {
-    let mut child = this_program().arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
+    let mut child =
+        this_program().arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
     let stdout: ChildStdout = child.stdout.take().expect("a pipe");
     let server = Server(child);
     let mut line = String::new();

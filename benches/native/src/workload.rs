@@ -63,8 +63,11 @@ fn text(kind: &str, index: usize, bytes: usize) -> String {
         let user = json!({"id": "alice", "name": "Alice \"A.\" Liddell", "role": "user", "online": true,
             "teams": ["red", "blue"], "last_active": "2026-01-02T03:04:00.000Z"});
         members.push(("user", user.clone()));
-        members.push(("message", json!({"id": format!("m-{index}"), "user": user, "mentions": [1, 2, 3],
-            "reactions": {"like": 3, "love": 1}, "html": "<p>grüße</p>\n", "silent": false, "parent": null})));
+        members.push((
+            "message",
+            json!({"id": format!("m-{index}"), "user": user, "mentions": [1, 2, 3],
+            "reactions": {"like": 3, "love": 1}, "html": "<p>grüße</p>\n", "silent": false, "parent": null}),
+        ));
     }
     let mut whole = format!("{{\"type\":{}", Value::from(kind));
     for (name, value) in members {
