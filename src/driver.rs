@@ -213,6 +213,9 @@ fn wait<T>(waiters: &mut Vec<oneshot::Sender<T>>, waiter: oneshot::Sender<T>) {
     waiters.push(waiter);
 }
 
+/// A question that was asked for a generation, and is not answered yet.
+type UnderWay<T> = Option<(u64, BoxFuture<Result<T, Error>>)>;
+
 struct Driver<C: Connector, D> {
     session: Session<C::Payload>,
     connector: C,
@@ -223,8 +226,8 @@ struct Driver<C: Connector, D> {
     clock: Clock,
     now: Timestamp,
     socket: Option<(u64, C::Transport)>,
-    dial: Option<(u64, BoxFuture<Result<C::Transport, Error>>)>,
-    token: Option<(u64, BoxFuture<Result<String, Error>>)>,
+    dial: UnderWay<C::Transport>,
+    token: UnderWay<String>,
     timer: Option<(Timestamp, Sleep)>,
     /// Who waits for the message that the session is being given.
     sending: Option<oneshot::Sender<Result<(), Error>>>,

@@ -24,6 +24,7 @@ pub(crate) enum Incoming<P> {
     /// A text or binary message.
     Message(P),
     /// A protocol ping or pong: a sign of life. Pings are answered by the transport itself.
+    #[allow(dead_code, reason = "a browser shows no pings")]
     Alive,
     /// The end. Nothing comes after it, and the transport may be dropped.
     Closed(CloseInfo),

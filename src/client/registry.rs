@@ -127,6 +127,7 @@ impl<L> Resolved<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test;
 
     fn names(resolved: &mut Resolved<&'static str>, name: &str) -> Vec<&'static str> {
         resolved.get(name).iter().filter(|entry| entry.take_turn()).map(|entry| entry.listener).collect()

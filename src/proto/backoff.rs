@@ -73,6 +73,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test;
 
     // S0-10: ×2 up to the cap, jitter always there and never above the cap (the original went up to twice the cap).
     #[test]

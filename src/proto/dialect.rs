@@ -398,10 +398,12 @@ impl Dialect {
 }
 
 fn wrong_field(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let path = match error.path().to_string() {
-        path if path == "." => "dialect".to_owned(),
+    let path = error.path().to_string();
+    let path = match path.trim_end_matches(['.', '?']) {
+        "" => "dialect",
         path => path,
-    };
+    }
+    .to_owned();
     Error::new(ErrorKind::Config, error.into_inner().to_string()).with_path(path)
 }
 
@@ -413,6 +415,7 @@ pub(super) fn member<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test;
 
     #[test]
     fn the_built_in_dialects_are_right_and_survive_json() {

@@ -155,6 +155,7 @@ impl Walker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test;
 
     fn find(text: &str) -> Result<String, Found> {
         match find_type(text, r#"{"type":""#, "type") {

@@ -58,6 +58,7 @@ pub(super) fn excerpt(document: &Value) -> String {
 mod tests {
     use super::*;
     use crate::proto::dialect::Dialect;
+    use crate::test;
     use serde_json::json;
 
     fn stream(error: Value) -> ServerError {

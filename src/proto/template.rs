@@ -199,6 +199,7 @@ pub(super) fn mentions_text(template: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test;
     use serde_json::json;
 
     fn fill(template: Value, given: Value, defaults: Value) -> Result<Option<Value>, Error> {

@@ -70,6 +70,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test;
     use std::time::Duration;
 
     fn at(seconds: u64) -> Timestamp {

@@ -92,6 +92,7 @@ fn encode(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::proto::secret::Secret;
+    use crate::test;
     use serde_json::{Value, json};
 
     fn parts(scheme: &str, authority: &str, path: &str, query: Option<&str>) -> UrlParts {

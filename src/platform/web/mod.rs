@@ -1,5 +1,9 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
+mod socket;
+
+pub(crate) use socket::{FromBrowser, SocketConnector, headers_unsupported};
+
 use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use gloo_timers::future::TimeoutFuture;
 use std::{
@@ -8,6 +12,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use wasm_bindgen::prelude::wasm_bindgen;
 
 /// `Send` where threads exist: nothing here.
 pub trait MaybeSend {}
@@ -55,11 +60,7 @@ pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
 
 /// Refuses settings that a browser cannot do (S1-15).
 pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
-    if settings.headers.is_empty() && settings.dialect.headers.is_empty() {
-        return Ok(());
-    }
-    let message = "a browser cannot send request headers: use query parameters, a subprotocol or the first message";
-    Err(Error::new(ErrorKind::Unsupported, message).with_path("headers"))
+    if settings.headers.is_empty() && settings.dialect.headers.is_empty() { Ok(()) } else { Err(headers_unsupported()) }
 }
 
 /// Entropy for a session's random numbers.
@@ -67,13 +68,11 @@ pub(crate) fn seed() -> u64 {
     ((js_sys::Math::random() * 4_294_967_296.0) as u64) << 32 | (js_sys::Math::random() * 4_294_967_296.0) as u64
 }
 
-/// Milliseconds of a monotonic clock: `performance.now()`, in pages and in workers.
-fn performance_now() -> f64 {
-    use wasm_bindgen::JsCast;
-    js_sys::Reflect::get(&js_sys::global(), &"performance".into())
-        .ok()
-        .and_then(|performance| performance.dyn_into::<web_sys::Performance>().ok())
-        .map_or_else(js_sys::Date::now, |performance| performance.now())
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds of a monotonic clock, in pages and in workers.
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
 }
 
 /// Tells the time since it was made.

@@ -13,8 +13,6 @@ mod attempt;
 mod incoming;
 mod outcome;
 mod settings;
-#[cfg(test)]
-mod tests;
 
 pub use settings::{Settings, TokenSource};
 

@@ -1,0 +1,202 @@
+// The types of everwire. Hand-written: `tests/web/types` holds what must compile with them and what must not.
+
+/** The events of a server by type. Give your own to `connect<MyEvents>()`; without it every event is `any`. */
+export type AnyEvents = Record<string, any>;
+
+type Name<Events> = Extract<keyof Events, string>;
+
+/** Whether a type fits a pattern, level by level. */
+type Fits<N extends string, P extends string> = P extends `${infer PatternHead}.${infer PatternRest}`
+  ? N extends `${infer Head}.${infer Rest}`
+    ? PatternHead extends '*' | Head
+      ? Fits<Rest, PatternRest>
+      : false
+    : false
+  : P extends '**'
+    ? true
+    : P extends '*'
+      ? N extends `${string}.${string}`
+        ? false
+        : true
+      : N extends P
+        ? true
+        : false;
+
+/** The types that a pattern stands for: `a.*` one level below `a`, `a.**` all levels below, `*` everything. */
+export type Matching<Events, P extends string> = string extends Name<Events>
+  ? string
+  : P extends Name<Events>
+    ? P
+    : P extends '*' | '**'
+      ? Name<Events>
+      : { [N in Name<Events>]: Fits<N, P> extends true ? N : never }[Name<Events>];
+
+/** A type of event, or a pattern with `*`. */
+export type Pattern<Events> = Name<Events> | `${string}*${string}`;
+
+/** Gets the decoded event and its type. Text that is not JSON comes as a string, a binary message as an `ArrayBuffer`. */
+export type Listener<Events, P extends string> = (event: Events[Matching<Events, P>], type: Matching<Events, P>) => void;
+
+export type State =
+  | 'idle'
+  | 'connecting'
+  | 'connected'
+  | 'disconnecting'
+  | 'disconnected'
+  | 'reconnecting'
+  | 'backing-off'
+  | 'failed'
+  | 'closed';
+
+/** How to connect. Times are in milliseconds. A field that is not known here is refused. */
+export interface Options {
+  /** Where the server is. `https` becomes `wss`; the dialect may force the path. Default: the dialect's own. */
+  url?: string | URL;
+  /** What the server speaks: a built-in dialect, or a description of another. Default: `stream`. */
+  dialect?: 'stream' | 'stream-v1' | 'envelope' | 'raw' | Dialect;
+  /** A token, or a function that fetches one. Only a function can refresh a token that has expired. */
+  token?: string | (() => string | Promise<string>);
+  /** The values for the dialect's `${placeholders}`, such as `api_key` and `user_id`. */
+  params?: Record<string, unknown>;
+  /** Subprotocols to offer. */
+  protocols?: string[];
+  /** Dials in a row before giving up; 0 for no limit. */
+  maxAttempts?: number;
+  /** The longest wait before the first retry. It doubles with every retry. */
+  backoffBase?: number;
+  /** The longest wait before any retry. */
+  backoffCap?: number;
+  /** After this time connected the count of retries starts anew. */
+  stableAfter?: number;
+  /** From dialling to the open socket. */
+  openTimeout?: number;
+  /** From dialling to the server's hello. */
+  helloTimeout?: number;
+  /** How long the closing handshake may take. */
+  closeTimeout?: number;
+  /** How long the token function may take. */
+  tokenTimeout?: number;
+  /** Between two health checks. */
+  healthCheckInterval?: number;
+  /** With nothing from the server for this time the connection is replaced. */
+  silenceTimeout?: number;
+  /** The largest message taken: bytes, of text UTF-16 units. */
+  maxMessageSize?: number;
+}
+
+/** The description of a dialect: data, so that you can add one. See the README for its fields. */
+export interface Dialect {
+  name: string;
+  [field: string]: unknown;
+}
+
+/** What the client counted, over all its connections. Times are in milliseconds. */
+export interface Stats {
+  messagesIn: number;
+  bytesIn: number;
+  messagesOut: number;
+  bytesOut: number;
+  events: number;
+  malformed: number;
+  binary: number;
+  staleDropped: number;
+  dials: number;
+  connects: number;
+  reconnects: number;
+  healthChecks: number;
+  tokenFetches: number;
+  errors: number;
+  listenerFailures: number;
+  overflows: number;
+  latency?: number;
+}
+
+/** Why a client ended. */
+export interface Cause {
+  type: 'by-user' | 'dropped' | 'by-server' | 'refused' | 'token-expired' | 'exhausted' | 'fatal';
+  message: string;
+  error?: EverwireError;
+}
+
+/** What happens to the connection, step by step. */
+export type Lifecycle =
+  | { type: 'state'; old: State; new: State }
+  | { type: 'connecting'; url: string; attempt: number }
+  | { type: 'connected'; connectionId?: string; attempt: number; downtime?: number }
+  | { type: 'disconnected'; error: EverwireError }
+  | { type: 'backing-off'; attempt: number; delay: number; error: EverwireError }
+  | { type: 'error'; error: EverwireError }
+  | { type: 'clamped'; setting: string; asked: number; used: number }
+  | { type: 'closed'; cause: Cause };
+
+export type ErrorCode =
+  | 'config'
+  | 'invalid-state'
+  | 'invalid-input'
+  | 'unsupported'
+  | 'connect'
+  | 'handshake'
+  | 'auth'
+  | 'server'
+  | 'token'
+  | 'protocol'
+  | 'decode'
+  | 'too-large'
+  | 'timeout'
+  | 'closed'
+  | 'overflow'
+  | 'listener'
+  | 'load';
+
+/** Every error of everwire. Its text never contains a token. */
+export declare class EverwireError extends Error {
+  private constructor();
+  readonly name: 'EverwireError';
+  /** What kind of error it is. */
+  readonly code: ErrorCode;
+  /** Whether the same call may work later without a change. */
+  readonly retryable: boolean;
+  /** The option or field that is wrong, as a dotted path. */
+  readonly path?: string;
+  /** The code the server gave, such as 40 for an expired token. */
+  readonly serverCode?: number;
+  readonly closeCode?: number;
+  readonly closeReason?: string;
+  /** The server's answer that caused the error, as it came. */
+  readonly response?: string;
+}
+
+/** A client: one connection that is kept alive. */
+export interface Client<Events extends object = AnyEvents> {
+  /** Where it stands. */
+  readonly state: State;
+  /** The id the server gave this connection, while connected. */
+  readonly connectionId: string | undefined;
+  /** Settles at the end, with the cause of it. Never rejects. */
+  readonly closed: Promise<Cause>;
+  /** Connects; settles at the hello, or rejects with what is in the way for good. An error while connected already. */
+  connect(): Promise<void>;
+  /** Settles at the hello of a connection on its way, at once while connected; rejects with the cause if it ends. */
+  ready(): Promise<void>;
+  /** Calls a function for every event of a type. Gives back a function that ends this. */
+  on<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): () => void;
+  /** Calls a function for the next event of a type. */
+  once<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): () => void;
+  /** Takes a function off that `on` or `once` put there; says whether it was there. */
+  off<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): boolean;
+  /** Calls a function for every step in the life of the connection. Gives back a function that ends this. */
+  onLifecycle(listener: (step: Lifecycle) => void): () => void;
+  /** Sends a message: text and bytes as they are, everything else as JSON. Settles when the browser has taken it. */
+  send(message: string | ArrayBuffer | ArrayBufferView | object | number | boolean | null): Promise<void>;
+  /** Closes for good: 1000 or 3000 to 4999, and a reason of at most 123 bytes. Settles when closed. */
+  close(code?: number, reason?: string): Promise<void>;
+  /** What was counted so far. */
+  stats(): Stats;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Connects, and settles at the server's hello, or rejects with what is in the way for good. */
+export declare function connect<Events extends object = AnyEvents>(options: Options): Promise<Client<Events>>;
+
+/** Makes a client that does not connect yet, so that listeners can be there before the first event. */
+export declare function createClient<Events extends object = AnyEvents>(options: Options): Promise<Client<Events>>;

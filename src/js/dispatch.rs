@@ -1,0 +1,109 @@
+//! Gives events and lifecycle steps to JavaScript functions.
+
+use super::{error::thrown, payload::JsPayload, values};
+use crate::{
+    client::registry::Registry,
+    driver::Dispatch,
+    proto::{Error, ErrorKind, Lifecycle},
+};
+use js_sys::{Array, Function, JsString};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+
+#[wasm_bindgen(module = "/src/js/edge.js")]
+extern "C" {
+    /// A listener that can be taken off while it is in a list that is being called.
+    #[derive(Clone)]
+    pub(super) type Entry;
+
+    #[wasm_bindgen(constructor)]
+    pub(super) fn new(listener: &Function) -> Entry;
+
+    #[wasm_bindgen(method)]
+    pub(super) fn calls(this: &Entry, listener: &JsValue) -> bool;
+
+    #[wasm_bindgen(method, js_name = takeOff)]
+    pub(super) fn take_off(this: &Entry);
+
+    /// Gives nothing, or a list of what was thrown, or null for a text that is no JSON.
+    fn deliver(entries: &Array, data: &JsValue, parse: bool, kind: &JsString) -> JsValue;
+
+    fn call(entries: &Array, first: &JsValue) -> JsValue;
+}
+
+/// The listeners of one client, as its handle and its driver share them.
+#[derive(Default)]
+pub(super) struct Listeners {
+    pub(super) events: Arc<Registry<Entry>>,
+    pub(super) lifecycle: RefCell<Vec<Entry>>,
+}
+
+/// Those who listen to a type.
+struct Audience {
+    /// `None` if nobody does: then the event is not even parsed.
+    entries: Option<Array>,
+    name: JsString,
+}
+
+pub(super) struct JsDispatch {
+    listeners: Rc<Listeners>,
+    version: u64,
+    /// By the number of the type; `edge.js` bounds the numbers.
+    audiences: Vec<Option<Audience>>,
+}
+
+impl JsDispatch {
+    pub(super) fn new(listeners: Rc<Listeners>) -> Self {
+        Self { listeners, version: 0, audiences: Vec::new() }
+    }
+
+    /// Brings those who listen to the type of this payload up to date.
+    fn audience(&mut self, payload: &JsPayload) -> &Audience {
+        let version = self.listeners.events.version();
+        if version != self.version {
+            self.audiences.clear();
+            self.version = version;
+        }
+        // A type that is not remembered shares the last place, and is looked up each time.
+        let (place, remembered) = payload.id().map_or((self.audiences.len(), false), |id| (id, true));
+        if place >= self.audiences.len() {
+            self.audiences.resize_with(place + 1, || None);
+        }
+        let slot = &mut self.audiences[place];
+        if !remembered {
+            *slot = None;
+        }
+        slot.get_or_insert_with(|| find(&self.listeners.events, payload.name()))
+    }
+}
+
+fn find(registry: &Registry<Entry>, name: JsString) -> Audience {
+    let entries: Array = registry.resolve(&String::from(&name)).iter().map(|entry| &entry.listener).collect();
+    Audience { entries: Some(entries).filter(|entries| entries.length() > 0), name }
+}
+
+impl Dispatch<JsPayload> for JsDispatch {
+    fn event(&mut self, payload: JsPayload, failures: &mut Vec<Error>) {
+        let audience = self.audience(&payload);
+        let Some(entries) = &audience.entries else { return };
+        let (data, parse) = payload.into_document();
+        let answer = deliver(entries, &data, parse, &audience.name);
+        if answer.is_undefined() {
+            return;
+        }
+        if answer.is_null() {
+            failures.push(Error::new(ErrorKind::Decode, "an event is not JSON"));
+            return;
+        }
+        let failed = |value| thrown(ErrorKind::Listener, "a listener threw", value);
+        failures.extend(answer.unchecked_into::<Array>().iter().map(failed));
+    }
+
+    fn lifecycle(&mut self, step: &Lifecycle) {
+        let entries: Array = self.listeners.lifecycle.borrow().iter().collect();
+        if entries.length() > 0 {
+            // Nobody is left to tell of a lifecycle listener that throws; the browser's console has it.
+            call(&entries, &values::lifecycle(step));
+        }
+    }
+}

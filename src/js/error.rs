@@ -1,0 +1,107 @@
+//! Errors on their way to JavaScript and back: an `EverwireError` with a code, and the very value that was thrown as its cause.
+
+use super::values::Fields;
+use crate::proto::{Error, ErrorKind};
+use js_sys::Object;
+use std::{cell::RefCell, collections::BTreeMap, error, fmt};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+#[wasm_bindgen(module = "/src/js/edge.js")]
+extern "C" {
+    type EverwireError;
+
+    #[wasm_bindgen(constructor)]
+    fn new(code: &str, message: &str, retryable: bool, details: Object) -> EverwireError;
+}
+
+/// The error as JavaScript sees it.
+pub(super) fn to_js(error: &Error) -> JsValue {
+    let details = Fields::new()
+        .maybe("path", error.path().map(in_options))
+        .maybe("serverCode", error.code().map(|code| code as f64))
+        .maybe("closeCode", error.close_code())
+        .maybe("closeReason", error.close_reason())
+        .maybe("response", error.response())
+        .maybe("cause", cause(error));
+    EverwireError::new(error.kind().as_str(), &text(error), error.is_retryable(), details.into_object()).into()
+}
+
+/// The message, with the settings named as they are in the options.
+fn text(error: &Error) -> String {
+    let text = error.to_string();
+    match error.path().map(|path| (path, in_options(path))) {
+        Some((path, option)) if path != option => text.replacen(path, option, 1),
+        _ => text,
+    }
+}
+
+/// Settings whose name in the options differs.
+pub(super) fn in_options(path: &str) -> &str {
+    match path {
+        "backoff.base" => "backoffBase",
+        "backoff.cap" => "backoffCap",
+        "token_timeout" => "tokenTimeout",
+        "open_timeout" => "openTimeout",
+        "hello_timeout" => "helloTimeout",
+        "close_timeout" => "closeTimeout",
+        "health_check_interval" => "healthCheckInterval",
+        "silence_timeout" => "silenceTimeout",
+        path => path,
+    }
+}
+
+fn cause(error: &Error) -> Option<JsValue> {
+    let source = error::Error::source(error)?;
+    match source.downcast_ref::<Thrown>() {
+        Some(thrown) => thrown.value(),
+        None => Some(js_sys::Error::new(&source.to_string()).into()),
+    }
+}
+
+/// A failure of the user's JavaScript, with what was thrown as its source.
+pub(super) fn thrown(kind: ErrorKind, message: &'static str, value: JsValue) -> Error {
+    Error::new(kind, message).with_source(Thrown::keep(value))
+}
+
+thread_local! {
+    /// What was thrown, by number: an `Error` may go to other threads, a value of JavaScript's may not.
+    static THROWN: RefCell<(u32, BTreeMap<u32, JsValue>)> = const { RefCell::new((0, BTreeMap::new())) };
+}
+
+/// The number of a thrown value, which is kept as long as this.
+struct Thrown(u32);
+
+impl Thrown {
+    fn keep(value: JsValue) -> Self {
+        THROWN.with_borrow_mut(|(last, values)| {
+            *last = last.wrapping_add(1);
+            values.insert(*last, value);
+            Self(*last)
+        })
+    }
+
+    fn value(&self) -> Option<JsValue> {
+        THROWN.with_borrow(|(_, values)| values.get(&self.0).cloned())
+    }
+}
+
+impl Drop for Thrown {
+    fn drop(&mut self) {
+        // The value itself is dropped when the table is free again.
+        drop(THROWN.with_borrow_mut(|(_, values)| values.remove(&self.0)));
+    }
+}
+
+impl fmt::Debug for Thrown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Thrown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("thrown by JavaScript")
+    }
+}
+
+impl error::Error for Thrown {}

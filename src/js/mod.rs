@@ -1,0 +1,183 @@
+//! The JavaScript edge: the class that `pkg/index.js` wraps, over the same driver as the Rust client.
+//!
+//! Nothing here holds a borrow while JavaScript runs, so that a listener may call anything.
+
+mod dispatch;
+mod error;
+mod options;
+mod payload;
+mod values;
+
+use crate::{
+    client::registry,
+    driver::{self, DISCONNECT, Handle},
+    platform::SocketConnector,
+    proto::{Error, ErrorKind, Message},
+};
+use dispatch::{Entry, JsDispatch, Listeners};
+use error::to_js;
+use js_sys::{Function, JsString, Promise, Uint8Array};
+use payload::JsPayload;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
+
+/// A client as JavaScript holds it.
+#[wasm_bindgen(js_name = Client)]
+pub struct JsClient {
+    handle: Handle,
+    listeners: Rc<Listeners>,
+    subscriptions: RefCell<Subscriptions>,
+}
+
+#[derive(Default)]
+struct Subscriptions {
+    last: u32,
+    by_id: BTreeMap<u32, Subscription>,
+}
+
+struct Subscription {
+    entry: Entry,
+    /// The pattern and the place in the registry; of a lifecycle listener there is none.
+    event: Option<(String, Arc<registry::Entry<Entry>>)>,
+}
+
+#[wasm_bindgen(js_class = Client)]
+impl JsClient {
+    /// A client that is idle.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: &JsValue) -> Result<JsClient, JsValue> {
+        Self::create(options).map_err(|error| to_js(&error))
+    }
+
+    fn create(options: &JsValue) -> Result<Self, Error> {
+        let parts = options::read(options)?.into_parts(SocketConnector::<JsPayload>::new)?;
+        let listeners = Rc::new(Listeners::default());
+        let dispatch = JsDispatch::new(listeners.clone());
+        let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;
+        Ok(Self { handle, listeners, subscriptions: RefCell::default() })
+    }
+
+    /// Starts to connect.
+    pub fn connect(&self) -> Result<(), JsValue> {
+        self.handle.connect().map_err(|error| to_js(&error))?;
+        // A connection lives until it ends, as a WebSocket does, also when the page has let go of the client.
+        let handle = self.handle.clone();
+        spawn_local(async move { drop(handle.closed().await) });
+        Ok(())
+    }
+
+    /// Waits for the hello.
+    pub fn ready(&self) -> Promise {
+        let handle = self.handle.clone();
+        promise(async move { handle.ready().await.map(|()| JsValue::UNDEFINED) })
+    }
+
+    /// Waits for the end, and gives its cause.
+    pub fn closed(&self) -> Promise {
+        let handle = self.handle.clone();
+        promise(async move { Ok(values::cause(&handle.closed().await)) })
+    }
+
+    /// Sends text or bytes.
+    pub fn send(&self, message: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        promise(async move {
+            let message = match message.dyn_into::<JsString>() {
+                Ok(text) => Message::Text(text.into()),
+                Err(bytes) => Message::Binary(bytes.unchecked_into::<Uint8Array>().to_vec()),
+            };
+            handle.send(message).await.map(|()| JsValue::UNDEFINED)
+        })
+    }
+
+    /// Closes for good.
+    pub fn close(&self, code: Option<f64>, reason: Option<String>) -> Promise {
+        let handle = self.handle.clone();
+        promise(async move {
+            // What is no code at all is refused as an illegal one.
+            let code = code.map_or(1000, |code| if code.fract() == 0.0 { code as u16 } else { 0 });
+            handle.close(code, reason.as_deref().unwrap_or(DISCONNECT)).await.map(|()| JsValue::UNDEFINED)
+        })
+    }
+
+    /// Adds a listener; gives its number.
+    pub fn on(&self, pattern: &JsValue, listener: &JsValue) -> Result<u32, JsValue> {
+        self.add(Some(pattern), listener).map_err(|error| to_js(&error))
+    }
+
+    /// Adds a listener for the life cycle; gives its number.
+    #[wasm_bindgen(js_name = onLifecycle)]
+    pub fn on_lifecycle(&self, listener: &JsValue) -> Result<u32, JsValue> {
+        self.add(None, listener).map_err(|error| to_js(&error))
+    }
+
+    fn add(&self, pattern: Option<&JsValue>, listener: &JsValue) -> Result<u32, Error> {
+        let listener = listener.dyn_ref::<Function>().ok_or_else(|| wrong("a listener must be a function"))?;
+        let entry = Entry::new(listener);
+        let event = match pattern {
+            None => {
+                self.listeners.lifecycle.borrow_mut().push(entry.clone());
+                None
+            }
+            Some(pattern) => {
+                let pattern = pattern.as_string().ok_or_else(|| wrong("a type must be a string"))?;
+                let place = self.listeners.events.add(&pattern, entry.clone(), false)?;
+                Some((pattern, place))
+            }
+        };
+        let mut subscriptions = self.subscriptions.borrow_mut();
+        subscriptions.last += 1;
+        let id = subscriptions.last;
+        subscriptions.by_id.insert(id, Subscription { entry, event });
+        Ok(id)
+    }
+
+    /// Takes off the listener with this number; says whether it was there.
+    pub fn remove(&self, id: u32) -> bool {
+        let Some(subscription) = self.subscriptions.borrow_mut().by_id.remove(&id) else { return false };
+        subscription.entry.take_off();
+        match subscription.event {
+            Some((_, place)) => {
+                self.listeners.events.remove(&place);
+            }
+            None => self.listeners.lifecycle.borrow_mut().retain(|other| **other != *subscription.entry),
+        }
+        true
+    }
+
+    /// Takes off this function where it listens to this type; says whether it was there.
+    pub fn off(&self, pattern: &JsValue, listener: &JsValue) -> bool {
+        let Some(pattern) = pattern.as_string() else { return false };
+        let fits = |subscription: &Subscription| {
+            subscription.event.as_ref().is_some_and(|(of, _)| *of == pattern) && subscription.entry.calls(listener)
+        };
+        let found = self.subscriptions.borrow().by_id.iter().find(|(_, other)| fits(other)).map(|(id, _)| *id);
+        found.is_some_and(|id| self.remove(id))
+    }
+
+    /// Where the client stands.
+    #[wasm_bindgen(getter)]
+    pub fn state(&self) -> String {
+        self.handle.state().as_str().to_owned()
+    }
+
+    /// The id the server gave the connection.
+    #[wasm_bindgen(getter, js_name = connectionId)]
+    pub fn connection_id(&self) -> Option<String> {
+        self.handle.connection_id().map(|id| id.as_ref().to_owned())
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> JsValue {
+        values::stats(&self.handle.stats())
+    }
+}
+
+fn wrong(message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
+fn promise(work: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
+    future_to_promise(async move { work.await.map_err(|error| to_js(&error)) })
+}

@@ -1,0 +1,315 @@
+//! The browser's own WebSocket as a transport.
+//!
+//! The handlers are closures that the socket owns. They put what comes in into an inbox and wake the driver; before they
+//! are dropped they are detached, so that the browser can never call one that is gone.
+
+use super::{Bytes, Text};
+use crate::{
+    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Payload},
+    transport::{Connector, Incoming, SocketConfig, Transport},
+};
+use js_sys::{Array, ArrayBuffer, JsString, Uint8Array};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
+use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
+
+/// So much may wait in the browser to be written before a message is refused.
+const WRITE_LIMIT: usize = 16 << 20;
+/// So many messages may wait to be read. The driver is woken by the first one and takes them all, so that a page
+/// meets this limit only if its driver no longer runs.
+const INBOX_LIMIT: usize = 1 << 16;
+/// The longest reason of a close frame, in bytes.
+const LONGEST_REASON: usize = 123;
+
+/// How a message of the browser's becomes a payload: Rust programs copy it, the JavaScript edge leaves it where it is.
+pub(crate) trait FromBrowser: Payload + 'static {
+    /// A text message of `length` UTF-16 units.
+    fn text(text: JsString, length: usize) -> Self;
+    /// A binary message.
+    fn binary(bytes: ArrayBuffer) -> Self;
+}
+
+impl FromBrowser for Event<Text, Bytes> {
+    fn text(text: JsString, _length: usize) -> Self {
+        Event::from_text(String::from(text).into())
+    }
+
+    fn binary(bytes: ArrayBuffer) -> Self {
+        Event::from_binary(Uint8Array::new(&bytes).to_vec().into())
+    }
+}
+
+/// Dials with the browser's WebSocket.
+pub(crate) struct SocketConnector<P = Event<Text, Bytes>> {
+    max_message_size: usize,
+    payload: PhantomData<fn() -> P>,
+}
+
+impl<P: FromBrowser> SocketConnector<P> {
+    /// A connector with this configuration. The size of text counts in UTF-16 units.
+    ///
+    /// # Errors
+    /// `Unsupported` for root certificates: a browser trusts what its user trusts.
+    pub(crate) fn new(config: SocketConfig) -> Result<Self, Error> {
+        if !config.root_certificates.is_empty() {
+            let message = "a browser takes no root certificates from a page";
+            return Err(Error::new(ErrorKind::Unsupported, message).with_path("root_certificates"));
+        }
+        Ok(Self { max_message_size: config.max_message_size, payload: PhantomData })
+    }
+}
+
+impl<P: FromBrowser> Connector for SocketConnector<P> {
+    type Payload = P;
+    type Transport = Socket<P>;
+
+    fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket<P>, Error>> + 'static {
+        let max_message_size = self.max_message_size;
+        async move {
+            let mut socket = Socket::open(&request, max_message_size)?;
+            poll_fn(|cx| socket.poll_open(cx)).await?;
+            Ok(socket)
+        }
+    }
+}
+
+/// One socket of the browser's, with its handlers.
+pub(crate) struct Socket<P> {
+    web: WebSocket,
+    shared: Rc<RefCell<Shared<P>>>,
+    _handlers: Handlers,
+}
+
+/// The closures that the browser calls. They live as long as the socket.
+struct Handlers {
+    _open: Closure<dyn FnMut()>,
+    _message: Closure<dyn FnMut(MessageEvent)>,
+    _close: Closure<dyn FnMut(CloseEvent)>,
+}
+
+/// What the handlers leave for the driver.
+struct Shared<P> {
+    max_message_size: usize,
+    opened: bool,
+    inbox: VecDeque<P>,
+    end: Option<CloseInfo>,
+    waker: Option<Waker>,
+}
+
+impl<P: FromBrowser> Socket<P> {
+    fn open(request: &DialRequest, max_message_size: usize) -> Result<Self, Error> {
+        if !request.headers.is_empty() {
+            return Err(headers_unsupported());
+        }
+        let web = construct(request)?;
+        web.set_binary_type(BinaryType::Arraybuffer);
+        let shared = Rc::new(RefCell::new(Shared {
+            max_message_size,
+            opened: false,
+            inbox: VecDeque::new(),
+            end: None,
+            waker: None,
+        }));
+        let handlers = Handlers::attach(&web, &shared);
+        Ok(Self { web, shared, _handlers: handlers })
+    }
+
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut shared = self.shared.borrow_mut();
+        if shared.opened {
+            return Poll::Ready(Ok(()));
+        }
+        if shared.end.is_some() {
+            // The browser hides the reason from the page, on purpose.
+            let message = "the connection could not be made (a browser does not tell why; see its console)";
+            return Poll::Ready(Err(Error::new(ErrorKind::Connect, message)));
+        }
+        shared.wait(cx);
+        Poll::Pending
+    }
+}
+
+impl<P: FromBrowser> Transport for Socket<P> {
+    type Payload = P;
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<P>> {
+        let mut shared = self.shared.borrow_mut();
+        if let Some(payload) = shared.inbox.pop_front() {
+            return Poll::Ready(Incoming::Message(payload));
+        }
+        if let Some(end) = &shared.end {
+            return Poll::Ready(Incoming::Closed(end.clone()));
+        }
+        shared.wait(cx);
+        Poll::Pending
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), Error> {
+        if self.web.ready_state() != WebSocket::OPEN {
+            return Err(closed());
+        }
+        let waiting = self.web.buffered_amount() as usize;
+        // One large message may pass the limit, a queue of them may not.
+        if waiting > 0 && waiting + message.len() > WRITE_LIMIT {
+            return Err(Error::new(ErrorKind::Overflow, "too much is waiting to be written"));
+        }
+        match message {
+            Message::Text(text) => self.web.send_with_str(&text),
+            Message::Binary(bytes) => self.web.send_with_u8_array(&bytes),
+        }
+        .map_err(|_| closed())
+    }
+
+    /// The browser writes by itself, and writes all of it before it closes.
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn close(&mut self, code: u16, reason: &str) {
+        close(&self.web, code, reason);
+    }
+
+    fn abort(self, code: u16, reason: &str) {
+        close(&self.web, code, reason);
+    }
+}
+
+impl<P> Drop for Socket<P> {
+    fn drop(&mut self) {
+        self.web.set_onopen(None);
+        self.web.set_onmessage(None);
+        self.web.set_onclose(None);
+        if self.web.ready_state() < WebSocket::CLOSING {
+            close(&self.web, 1000, "");
+        }
+    }
+}
+
+impl Handlers {
+    fn attach<P: FromBrowser>(web: &WebSocket, shared: &Rc<RefCell<Shared<P>>>) -> Self {
+        let opened = shared.clone();
+        let open = Closure::<dyn FnMut()>::new(move || {
+            opened.borrow_mut().opened = true;
+            wake(&opened);
+        });
+        let (received, socket) = (shared.clone(), web.clone());
+        let message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Err(error) = received.borrow_mut().take(event.data()) {
+                close(&socket, 1009, error.message());
+                received.borrow_mut().end(CloseInfo { error: Some(error), ..CloseInfo::default() });
+            }
+            wake(&received);
+        });
+        let ended = shared.clone();
+        let close = Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
+            // 1006 is the browser's word for "no close frame came".
+            let code = Some(event.code()).filter(|code| *code != 1006);
+            ended.borrow_mut().end(CloseInfo { code, reason: event.reason(), error: None });
+            wake(&ended);
+        });
+        web.set_onopen(Some(open.as_ref().unchecked_ref()));
+        web.set_onmessage(Some(message.as_ref().unchecked_ref()));
+        web.set_onclose(Some(close.as_ref().unchecked_ref()));
+        Self { _open: open, _message: message, _close: close }
+    }
+}
+
+impl<P: FromBrowser> Shared<P> {
+    /// Puts a message into the inbox, unless the end has come already.
+    fn take(&mut self, data: JsValue) -> Result<(), Error> {
+        if self.end.is_some() {
+            return Ok(());
+        }
+        let payload = match data.dyn_into::<JsString>() {
+            Ok(text) => {
+                let length = text.length() as usize;
+                self.check_size(length)?;
+                P::text(text, length)
+            }
+            Err(data) => {
+                let bytes: ArrayBuffer = data.unchecked_into();
+                self.check_size(bytes.byte_length() as usize)?;
+                P::binary(bytes)
+            }
+        };
+        if self.inbox.len() >= INBOX_LIMIT {
+            return Err(Error::new(ErrorKind::Overflow, "too many messages are waiting to be read"));
+        }
+        self.inbox.push_back(payload);
+        Ok(())
+    }
+
+    fn check_size(&self, size: usize) -> Result<(), Error> {
+        if size > self.max_message_size {
+            return Err(Error::new(ErrorKind::TooLarge, "the message is larger than the limit"));
+        }
+        Ok(())
+    }
+
+    /// Notes the end; the first one told counts.
+    fn end(&mut self, info: CloseInfo) {
+        self.end.get_or_insert(info);
+    }
+
+    fn wait(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.waker = Some(cx.waker().clone()),
+        }
+    }
+}
+
+/// Wakes the driver, with the inbox free for it to read.
+fn wake<P>(shared: &RefCell<Shared<P>>) {
+    let waker = shared.borrow_mut().waker.take();
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+fn construct(request: &DialRequest) -> Result<WebSocket, Error> {
+    let protocols: Array = request.protocols.iter().map(JsValue::from).collect();
+    WebSocket::new_with_str_sequence(&request.url, &protocols).map_err(|thrown| {
+        let name = js_sys::Reflect::get(&thrown, &"name".into()).ok().and_then(|name| name.as_string());
+        match name.as_deref() {
+            Some("SyntaxError") => Error::new(ErrorKind::Config, "the browser refuses the URL or a subprotocol"),
+            _ => Error::new(ErrorKind::Connect, "the browser does not allow this connection"),
+        }
+    })
+}
+
+/// What a browser cannot do, and what to do instead.
+pub(crate) fn headers_unsupported() -> Error {
+    let message = "a browser cannot send request headers: use query parameters, a subprotocol or the first message";
+    Error::new(ErrorKind::Unsupported, message).with_path("headers")
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the socket is closed")
+}
+
+/// Closes with what a browser lets a page say: the codes 1000 and 3000 to 4999, and a short reason.
+fn close(web: &WebSocket, code: u16, reason: &str) {
+    let mut end = reason.len().min(LONGEST_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    // It can fail only for an illegal code or reason, and these are legal.
+    let _ = web.close_with_code_and_reason(page_code(code), &reason[..end]);
+}
+
+/// The code as a page may send it: what the protocol keeps for itself is moved to the private range (1009 to 4009).
+fn page_code(code: u16) -> u16 {
+    match code {
+        1000 | 3000..=4999 => code,
+        1001..=1999 => code + 3000,
+        _ => 4000,
+    }
+}

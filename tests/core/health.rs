@@ -1,0 +1,130 @@
+//! Health checks, silence, probes.
+
+use super::{bed::*, test};
+use everwire::{
+    State,
+    proto::{Dialect, Input, NetworkChange, Settings},
+};
+use serde_json::json;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// S0-8: array-wrapped, every 25 s, the first one armed by the hello.
+#[test]
+fn health_checks_are_armed_by_the_hello() {
+    let mut bed = Bed::new(with_static_token());
+    bed.give(Input::Connect);
+    let generation = dialled(&bed.drain());
+    bed.pass(3 * SECOND);
+    bed.give(Input::Opened { generation });
+    bed.drain();
+    bed.pass(4 * SECOND);
+    bed.text(generation, HELLO);
+    assert_eq!(bed.pass(25 * SECOND - Duration::from_millis(1)), []);
+    let wanted = [json!([{"type": "health.check", "client_id": "c-1"}])];
+    assert_eq!(sent(&bed.pass(Duration::from_millis(1))), wanted);
+    bed.pass(Duration::from_millis(80));
+    bed.text(generation, r#"{"type":"health.check","connection_id":"c-1"}"#);
+    assert_eq!(bed.session.stats().latency, Some(Duration::from_millis(80)));
+    assert_eq!(sent(&bed.pass(25 * SECOND)), wanted);
+    assert_eq!(bed.session.stats().health_checks, 2);
+}
+
+// S0-9: detected at 35 s, not up to 25 s later.
+#[test]
+fn silence_is_noticed_when_it_is_35_seconds_old() {
+    let mut bed = Bed::connected(with_static_token());
+    bed.pass(10 * SECOND);
+    bed.text(1, r#"{"type":"message.new"}"#);
+    let did = bed.pass(35 * SECOND - Duration::from_millis(1));
+    assert!(ended(&did).is_none() && backed_off(&did).is_none());
+    let did = bed.pass(Duration::from_millis(1));
+    assert_eq!(did[..3], [Did::Abort(1), Did::State(State::Disconnected), Did::Disconnected]);
+    assert!(bed.last_error.as_ref().unwrap().is_timeout());
+}
+
+// S0-9: a frame of any kind is a sign of life, protocol pings included.
+#[test]
+fn any_frame_is_a_sign_of_life() {
+    let mut bed = Bed::connected(with_static_token());
+    for round in 0..10 {
+        bed.pass(34 * SECOND);
+        match round % 3 {
+            0 => bed.give(Input::Alive { generation: 1 }),
+            1 => drop(bed.text(1, "nonsense")),
+            _ => drop(bed.text(1, r#"{"type":"health.check"}"#)),
+        }
+        bed.drain();
+        assert_eq!(bed.session.state(), State::Connected, "round {round}");
+    }
+    // Pitfall 13: the state of the watchdog does not carry over to the next socket.
+    bed.lost(1, None);
+    bed.next_timer();
+    bed.give(Input::Opened { generation: 2 });
+    bed.drain();
+    bed.text(2, HELLO);
+    let did = bed.pass(35 * SECOND - Duration::from_millis(1));
+    assert!(backed_off(&did).is_none(), "{did:?}");
+}
+
+// Stream: an interval over 25 s or a grace under 1 s makes a healthy socket kill itself.
+#[test]
+fn settings_that_would_kill_a_healthy_connection_are_clamped_and_reported() {
+    let settings = Settings { health_interval: Some(60 * SECOND), silence: Some(25 * SECOND), ..with_static_token() };
+    let mut bed = Bed::new(settings);
+    assert_eq!(
+        bed.drain(),
+        [
+            Did::Clamped("health_check_interval", 60 * SECOND, 25 * SECOND),
+            Did::Clamped("silence_timeout", 25 * SECOND, 26 * SECOND)
+        ]
+    );
+    bed.give(Input::Connect);
+    bed.bring_up();
+    assert_eq!(sent(&bed.pass(25 * SECOND)).len(), 1);
+    assert!(backed_off(&bed.pass(SECOND)).is_some());
+    let quick = Settings { health_interval: Some(5 * SECOND), silence: Some(7 * SECOND), ..with_static_token() };
+    assert_eq!(Bed::new(quick).drain(), []);
+    // A dialect without a maximum lets the interval grow, and the silence with it.
+    let long = Settings { dialect: Dialect::envelope(), health_interval: Some(60 * SECOND), ..with_static_token() };
+    assert_eq!(Bed::new(long).drain(), [Did::Clamped("silence_timeout", 40 * SECOND, 61 * SECOND)]);
+}
+
+// Pitfall 2: an open socket is probed when the network changed, and replaced only if it stays silent.
+#[test]
+fn a_network_change_probes_an_open_connection() {
+    let mut bed = Bed::connected(with_static_token());
+    bed.pass(SECOND);
+    bed.give(Input::Network(NetworkChange::Changed));
+    assert_eq!(sent(&bed.drain()).len(), 1);
+    bed.pass(Duration::from_millis(50));
+    bed.text(1, r#"{"type":"health.check"}"#);
+    assert!(backed_off(&bed.pass(6 * SECOND)).is_none());
+    bed.give(Input::Network(NetworkChange::Online));
+    assert_eq!(sent(&bed.drain()).len(), 1);
+    let did = bed.pass(5 * SECOND);
+    assert!(did.contains(&Did::Abort(1)) && backed_off(&did).is_some(), "{did:?}");
+}
+
+// Pitfall 6: time offline spends no tries.
+#[test]
+fn no_try_is_made_while_offline_and_none_is_spent() {
+    let mut bed = Bed::connected(with_static_token());
+    bed.give(Input::Network(NetworkChange::Offline));
+    assert_eq!(bed.drain(), []);
+    bed.lost(1, None);
+    assert_eq!(bed.session.state(), State::BackingOff);
+    assert_eq!(bed.pass(Duration::from_secs(3600)), []);
+    bed.give(Input::Network(NetworkChange::Online));
+    let did = bed.pass(Duration::from_millis(500));
+    let generation = dialled(&did);
+    bed.give(Input::Opened { generation });
+    bed.drain();
+    bed.text(generation, HELLO);
+    assert_eq!((bed.session.state(), bed.session.stats().dials), (State::Connected, 2));
+    // Going offline during a wait stops it.
+    bed.lost(generation, None);
+    bed.give(Input::Network(NetworkChange::Offline));
+    assert_eq!(bed.session.next_timeout(), None);
+}

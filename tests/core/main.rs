@@ -1,0 +1,16 @@
+//! The pure core on virtual time: the same tests natively and in a browser.
+
+#[cfg(web)]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
+/// The target's own test attribute.
+#[cfg(native)]
+pub(crate) use core::prelude::v1::test;
+#[cfg(web)]
+pub(crate) use wasm_bindgen_test::wasm_bindgen_test as test;
+
+mod bed;
+mod connection;
+mod health;
+mod recovery;
+mod simulation;

@@ -1,0 +1,85 @@
+// Ordinary uses of the package: all of this must compile.
+import { connect, createClient, EverwireError, type Cause, type Lifecycle, type State } from 'everwire';
+
+interface Events {
+  'message.new': { type: 'message.new'; text: string };
+  'message.read': { type: 'message.read'; at: number };
+  'message.reaction.new': { emoji: string };
+  tick: { n: number };
+}
+
+export async function untyped(): Promise<void> {
+  const client = await connect({ url: 'https://example.com' });
+  client.on('anything', (event, type) => console.log(event.whatever.it.is, type.length));
+  client.on('*', (event) => event.anything);
+}
+
+export async function typed(): Promise<void> {
+  const client = await connect<Events>({
+    url: new URL('wss://example.com'),
+    dialect: 'stream',
+    token: async () => 'token',
+    params: { api_key: 'key', user_id: 'alice' },
+    maxAttempts: 0,
+    backoffBase: 250,
+  });
+  const off: () => void = client.on('message.new', (event, type) => {
+    const text: string = event.text;
+    const name: 'message.new' = type;
+    return void [text, name];
+  });
+  off();
+  client.on('message.*', (event, type) => {
+    const one: 'message.new' | 'message.read' = event.type;
+    const name: 'message.new' | 'message.read' = type;
+    return void [one, name];
+  });
+  client.on('message.**', (_event, type) => {
+    const name: 'message.new' | 'message.read' | 'message.reaction.new' = type;
+    return void name;
+  });
+  client.on('*', (event, type) => {
+    if (type === 'tick') console.log(type);
+    const union: Events[keyof Events] = event;
+    return void union;
+  });
+  client.on('*.new', (event, type) => {
+    const name: 'message.new' = type;
+    return void [event.text, name];
+  });
+  client.once('tick', ({ n }) => n.toFixed());
+  const listener = (event: { n: number }): void => void event.n;
+  client.on('tick', listener);
+  const was: boolean = client.off('tick', listener);
+  client.on('tick', async () => {});
+  await client.send({ hello: was });
+  await client.send('text');
+  await client.send(new Uint8Array(3));
+  await client.send(new ArrayBuffer(3));
+  await client.send([1, null]);
+  const state: State = client.state;
+  const id: string | undefined = client.connectionId;
+  const count: number = client.stats().events;
+  await client.close();
+  await client.close(4000, 'bye');
+  const cause: Cause = await client.closed;
+  console.log(state, id, count, cause.type, cause.error?.code);
+}
+
+export async function lifecycle(): Promise<void> {
+  const client = await createClient({ dialect: { name: 'mine', hello: { types: ['hi'] } }, token: 'static' });
+  client.onLifecycle((step: Lifecycle) => {
+    if (step.type === 'backing-off') console.log(step.delay.toFixed(), step.error.retryable);
+    if (step.type === 'closed') console.log(step.cause.type);
+  });
+  try {
+    await client.connect();
+  } catch (error) {
+    if (error instanceof EverwireError && error.code === 'auth') console.log(error.serverCode, error.cause);
+  }
+}
+
+export async function disposed(): Promise<void> {
+  await using client = await connect({});
+  await client.ready();
+}

@@ -1,0 +1,53 @@
+// Mistakes that the types must catch: without the error the line above each of them is one.
+import { connect, createClient, EverwireError } from 'everwire';
+
+interface Events {
+  'message.new': { text: string };
+  'message.reaction.new': { emoji: string };
+  tick: { n: number };
+}
+
+const client = await connect<Events>({ url: 'wss://example.com' });
+
+// @ts-expect-error no such type
+client.on('message.nwe', () => {});
+// @ts-expect-error no such member of the event
+client.on('message.new', (event) => event.txt);
+// @ts-expect-error the listener wants another event
+client.on('tick', (event: { text: string }) => event.text);
+// @ts-expect-error one level only: the reaction is not among them
+client.on('message.*', (event) => event.emoji);
+// @ts-expect-error everything: not every event has `n`
+client.on('*', (event) => event.n);
+// @ts-expect-error a listener is needed
+client.on('tick');
+// @ts-expect-error no such type
+client.once('tock', () => {});
+// @ts-expect-error no such type
+client.off('tock', () => {});
+// @ts-expect-error an unknown option
+await connect({ url: 'wss://example.com', retries: 3 });
+// @ts-expect-error headers cannot be sent by a browser
+await connect({ headers: { authorization: 'x' } });
+// @ts-expect-error an unknown dialect
+await connect({ dialect: 'socket.io' });
+// @ts-expect-error a dialect needs a name
+await connect({ dialect: { hello: { types: ['hi'] } } });
+// @ts-expect-error a token is text
+await connect({ token: 42 });
+// @ts-expect-error times are numbers
+await connect({ helloTimeout: '10s' });
+// @ts-expect-error the state is read only
+client.state = 'closed';
+// @ts-expect-error undefined is no message
+await client.send(undefined);
+// @ts-expect-error a code is a number
+await client.close('bye');
+// @ts-expect-error no such state
+if (client.state === 'open') await client.ready();
+// @ts-expect-error options are needed
+await createClient();
+// @ts-expect-error errors are made by everwire alone
+new EverwireError();
+// @ts-expect-error no such code
+if ((await client.closed).error?.code === 'oops') await client.close();
