@@ -48,6 +48,7 @@ impl Server {
             .param("api_key", "key")
             .param("user_id", "alice")
             .token("the-token")
+            .close_timeout(Duration::from_millis(300))
             .backoff(Duration::from_millis(10), Duration::from_millis(50))
     }
 

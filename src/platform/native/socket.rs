@@ -52,6 +52,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// with a reset, which may overtake the close frame.
 const DISCARD: usize = 256 * 1024;
 
+/// How long the reason of a close frame may be.
+const MAX_REASON: usize = 123;
+
 /// Dials native sockets.
 pub(crate) struct SocketConnector {
     web_socket: WebSocketConfig,
@@ -209,9 +212,8 @@ impl Socket {
         Pin::new(&mut self.web_socket).poll_flush(cx)
     }
 
-    /// Fails the connection: tells the peer why, without the messages that wait.
+    /// Fails the connection: tells the peer why.
     fn tell_and_linger(&mut self, info: CloseInfo, code: CloseCode) {
-        self.queue.clear();
         if !self.closing {
             self.close(code.into(), "");
         }
@@ -251,8 +253,11 @@ impl Socket {
 
 /// A close frame that may be sent: a reason that is too long is cut.
 fn close_frame(code: u16, reason: &str) -> CloseFrame {
-    let reason = &reason[..reason.floor_char_boundary(123)];
-    CloseFrame { code: code.into(), reason: reason.into() }
+    let mut end = reason.len().min(MAX_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    CloseFrame { code: code.into(), reason: reason[..end].into() }
 }
 
 #[cfg(test)]

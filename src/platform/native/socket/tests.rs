@@ -10,6 +10,7 @@ use tokio::{
 };
 use tokio_tungstenite::{accept_async, tungstenite::Message as Wire};
 
+mod autobahn;
 mod dialling;
 mod tls;
 

@@ -1,0 +1,81 @@
+//! What an event costs natively: CPU of the client process per event, as a ratio to a raw tokio-tungstenite read.
+//!
+//! `everwire-bench [rounds]` starts a server and, one after the other, the clients, each in a process and on a core of
+//! its own. Rounds are interleaved and ratios are taken within a round, so that a machine that slows down slows all.
+
+mod clients;
+mod flood;
+mod meter;
+mod table;
+mod workload;
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+use workload::Workload;
+
+fn main() {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["server"] => flood::serve(),
+        ["client", name, port, workload] => clients::run(name, port.parse().expect("a port"), workload),
+        [] => compare(5),
+        [rounds] => compare(rounds.parse().expect("usage: everwire-bench [rounds]")),
+        _ => panic!("usage: everwire-bench [rounds]"),
+    }
+}
+
+fn compare(rounds: usize) {
+    let (_server, port) = start_server();
+    let mut results = table::Results::default();
+    for round in 1..=rounds {
+        for workload in Workload::all() {
+            for client in clients::NAMES {
+                eprint!("\r\x1b[Kround {round} of {rounds}: {}, {client}", workload.title);
+                results.add(&workload, client, measure(client, port, &workload));
+            }
+        }
+    }
+    eprint!("\r\x1b[K");
+    results.print(rounds);
+}
+
+/// The server's process, killed when it is no longer needed.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_server() -> (Server, u16) {
+    let mut child =
+        this_program().arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
+    let stdout: ChildStdout = child.stdout.take().expect("a pipe");
+    let server = Server(child);
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).expect("the server's port");
+    (server, line.trim().parse().expect("the server's port"))
+}
+
+fn measure(client: &str, port: u16, workload: &Workload) -> meter::Measured {
+    let mut child = this_program()
+        .args(["client", client, &port.to_string(), &workload.key()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a client");
+    let mut out = String::new();
+    child.stdout.take().expect("a pipe").read_to_string(&mut out).expect("its result");
+    assert!(child.wait().expect("its end").success(), "{client} failed at {}", workload.title);
+    let measured: meter::Measured = out.parse().expect("a result");
+    assert_eq!(measured.events + measured.dropped, workload.events, "{client} lost events at {}", workload.title);
+    measured
+}
+
+fn this_program() -> Command {
+    Command::new(env::current_exe().expect("this program"))
+}
