@@ -33,7 +33,6 @@ client.on((event) => tell({ event: event.type, connection: event.connection_id, 
 process.stdin.resume()
 process.stdin.on('end', async () => {
   await client.disconnectUser()
-  tell({ disconnected: true })
   process.exit()
 })
 
