@@ -1,4 +1,50 @@
-//! A real-time event client that stays alive.
+//! A real-time event client that stays alive: one pure protocol core, a native client and a browser package around it.
+//!
+//! A program that lives on a stream of events holds one WebSocket open for hours. [`Client`] is the loop around that socket:
+//! it authenticates with a first message, waits for the server's hello, keeps the connection alive, notices when it is
+//! dead, connects again without storms, and ends with one typed [`Cause`].
+//!
+//! # First steps
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), everwire::Error> {
+//! use everwire::{Client, Dialect};
+//!
+//! let client = Client::builder(Dialect::stream())
+//!     .url("https://chat.example.com")
+//!     .param("api_key", "key")
+//!     .param("user_id", "alice")
+//!     .token("a token")
+//!     .connect()
+//!     .await?;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Message {
+//!     text: String,
+//! }
+//! let messages = client.on("message.new", |event| match event.json::<Message>() {
+//!     Ok(message) => println!("{}", message.text),
+//!     Err(error) => eprintln!("{error}"),
+//! });
+//! # drop(messages); Ok(()) }
+//! ```
+//!
+//! # What is where
+//!
+//! - [`Client`] and [`ClientBuilder`]: the client, the same natively and on the web.
+//! - [`Dialect`]: what a server expects on the wire, as data. Four are built in.
+//! - [`Event`]: a message as it came; it is decoded when you ask.
+//! - [`Lifecycle`] and [`Cause`]: what the client tells of itself, and how it can end.
+//! - [`Error`]: one error with kinds. No error, log or `Debug` ever shows a token.
+//! - [`proto`]: the pure core, for those who bring their own I/O.
+//!
+//! # Features
+//!
+//! - `jwt` (native): tokens made from an API secret.
+//! - `server` (native): the server half.
+//! - `cli` (native): the program `everwire`.
+//!
+//! Native needs a tokio runtime. On the web there is nothing to set up; the npm package is built by `scripts/build-pkg`.
 
 // One thread: what native code shares between threads is shared within it.
 #![cfg_attr(web, allow(clippy::arc_with_non_send_sync))]
@@ -7,6 +53,8 @@ mod client;
 mod driver;
 #[cfg(web)]
 mod js;
+#[cfg(all(native, feature = "jwt"))]
+mod jwt;
 #[cfg_attr(native, path = "platform/native/mod.rs")]
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
@@ -17,6 +65,11 @@ mod transport;
 
 pub use client::{Client, ClientBuilder, Event, EventStream, Subscription};
 pub use proto::{Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, State, Stats};
+
+/// The examples of the README compile.
+#[cfg(all(doctest, native))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// The client id sent to servers: `everwire/<version> (<short sha>)`.
 pub const CLIENT_ID: &str = env!("EVERWIRE_CLIENT_ID");

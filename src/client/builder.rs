@@ -57,12 +57,18 @@ impl ClientBuilder {
     pub fn param(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
         match serde_json::to_value(value) {
-            Ok(value) => drop(self.settings.params.insert(name, value)),
+            Ok(value) => return self.json_param(name, value),
             Err(error) => {
                 let error = Error::new(ErrorKind::Config, "is not representable as JSON").with_source(error);
                 self.wrong.get_or_insert(error.with_path(format!("params.{name}")));
             }
         }
+        self
+    }
+
+    /// A parameter that is JSON already.
+    pub(crate) fn json_param(mut self, name: String, value: serde_json::Value) -> Self {
+        self.settings.params.insert(name, value);
         self
     }
 

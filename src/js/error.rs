@@ -3,7 +3,7 @@
 use super::values::Fields;
 use crate::proto::{Error, ErrorKind};
 use js_sys::Object;
-use std::{cell::RefCell, collections::BTreeMap, error, fmt};
+use std::{cell::RefCell, error, fmt};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(module = "/src/js/edge.js")]
@@ -29,9 +29,10 @@ pub(super) fn to_js(error: &Error) -> JsValue {
 /// The message, with the settings named as they are in the options.
 fn text(error: &Error) -> String {
     let text = error.to_string();
-    match error.path().map(|path| (path, in_options(path))) {
-        Some((path, option)) if path != option => text.replacen(path, option, 1),
-        _ => text,
+    // The text of an error with a path begins with it.
+    match error.path().and_then(|path| Some((in_options(path), text.strip_prefix(path)?))) {
+        Some((option, rest)) => [option, rest].concat(),
+        None => text,
     }
 }
 
@@ -65,7 +66,7 @@ pub(super) fn thrown(kind: ErrorKind, message: &'static str, value: JsValue) -> 
 
 thread_local! {
     /// What was thrown, by number: an `Error` may go to other threads, a value of JavaScript's may not.
-    static THROWN: RefCell<(u32, BTreeMap<u32, JsValue>)> = const { RefCell::new((0, BTreeMap::new())) };
+    static THROWN: RefCell<(u32, Vec<(u32, JsValue)>)> = const { RefCell::new((0, Vec::new())) };
 }
 
 /// The number of a thrown value, which is kept as long as this.
@@ -75,20 +76,23 @@ impl Thrown {
     fn keep(value: JsValue) -> Self {
         THROWN.with_borrow_mut(|(last, values)| {
             *last = last.wrapping_add(1);
-            values.insert(*last, value);
+            values.push((*last, value));
             Self(*last)
         })
     }
 
     fn value(&self) -> Option<JsValue> {
-        THROWN.with_borrow(|(_, values)| values.get(&self.0).cloned())
+        THROWN.with_borrow(|(_, values)| values.iter().find(|(id, _)| *id == self.0).map(|(_, value)| value.clone()))
     }
 }
 
 impl Drop for Thrown {
     fn drop(&mut self) {
         // The value itself is dropped when the table is free again.
-        drop(THROWN.with_borrow_mut(|(_, values)| values.remove(&self.0)));
+        drop(THROWN.with_borrow_mut(|(_, values)| {
+            let place = values.iter().position(|(id, _)| *id == self.0);
+            place.map(|place| values.swap_remove(place))
+        }));
     }
 }
 

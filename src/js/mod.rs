@@ -11,14 +11,14 @@ mod values;
 use crate::{
     client::registry,
     driver::{self, DISCONNECT, Handle},
-    platform::SocketConnector,
+    platform::{BoxFuture, SocketConnector},
     proto::{Error, ErrorKind, Message},
 };
 use dispatch::{Entry, JsDispatch, Listeners};
 use error::to_js;
 use js_sys::{Function, JsString, Promise, Uint8Array};
 use payload::JsPayload;
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
@@ -33,13 +33,21 @@ pub struct JsClient {
 #[derive(Default)]
 struct Subscriptions {
     last: u32,
-    by_id: BTreeMap<u32, Subscription>,
+    all: Vec<Subscription>,
 }
 
 struct Subscription {
+    id: u32,
     entry: Entry,
     /// The pattern and the place in the registry; of a lifecycle listener there is none.
     event: Option<(String, Arc<registry::Entry<Entry>>)>,
+}
+
+impl Subscriptions {
+    fn take(&mut self, id: u32) -> Option<Subscription> {
+        let place = self.all.iter().position(|subscription| subscription.id == id)?;
+        Some(self.all.remove(place))
+    }
 }
 
 #[wasm_bindgen(js_class = Client)]
@@ -129,13 +137,13 @@ impl JsClient {
         let mut subscriptions = self.subscriptions.borrow_mut();
         subscriptions.last += 1;
         let id = subscriptions.last;
-        subscriptions.by_id.insert(id, Subscription { entry, event });
+        subscriptions.all.push(Subscription { id, entry, event });
         Ok(id)
     }
 
     /// Takes off the listener with this number; says whether it was there.
     pub fn remove(&self, id: u32) -> bool {
-        let Some(subscription) = self.subscriptions.borrow_mut().by_id.remove(&id) else { return false };
+        let Some(subscription) = self.subscriptions.borrow_mut().take(id) else { return false };
         subscription.entry.take_off();
         match subscription.event {
             Some((_, place)) => {
@@ -149,11 +157,13 @@ impl JsClient {
     /// Takes off this function where it listens to this type; says whether it was there.
     pub fn off(&self, pattern: &JsValue, listener: &JsValue) -> bool {
         let Some(pattern) = pattern.as_string() else { return false };
-        let fits = |subscription: &Subscription| {
-            subscription.event.as_ref().is_some_and(|(of, _)| *of == pattern) && subscription.entry.calls(listener)
+        let of_pattern = |other: &&Subscription| other.event.as_ref().is_some_and(|(of, _)| *of == pattern);
+        let candidates: Vec<(u32, Entry)> = {
+            let subscriptions = self.subscriptions.borrow();
+            subscriptions.all.iter().filter(of_pattern).map(|other| (other.id, other.entry.clone())).collect()
         };
-        let found = self.subscriptions.borrow().by_id.iter().find(|(_, other)| fits(other)).map(|(id, _)| *id);
-        found.is_some_and(|id| self.remove(id))
+        let found = candidates.into_iter().find(|(_, entry)| entry.calls(listener));
+        found.is_some_and(|(id, _)| self.remove(id))
     }
 
     /// Where the client stands.
@@ -179,5 +189,7 @@ fn wrong(message: &'static str) -> Error {
 }
 
 fn promise(work: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
+    // Boxed, so that the machinery of promises is there once and not once for each kind of work.
+    let work: BoxFuture<Result<JsValue, Error>> = Box::pin(work);
     future_to_promise(async move { work.await.map_err(|error| to_js(&error)) })
 }

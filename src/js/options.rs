@@ -7,8 +7,7 @@ use crate::{
     proto::{BackoffRule, Dialect, Error, ErrorKind},
 };
 use js_sys::{Array, Function, JSON, JsString, Object, Promise};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -48,12 +47,14 @@ fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuil
         "url" => builder.url(text(value).ok_or_else(|| wrong(name, "must be a string or a URL"))?),
         "token" => token(builder, value)?,
         "params" => {
-            let params: Map<String, Value> = json(name, value, "must be an object")?;
-            params.into_iter().fold(builder, |builder, (name, value)| builder.param(name, value))
+            let Value::Object(params) = json(name, value)? else { return Err(wrong(name, "must be an object")) };
+            params.into_iter().fold(builder, |builder, (name, value)| builder.json_param(name, value))
         }
         "protocols" => {
-            let protocols: Vec<String> = json(name, value, "must be an array of strings")?;
-            protocols.into_iter().fold(builder, ClientBuilder::protocol)
+            if !Array::is_array(value) || !Array::from(value).iter().all(|protocol| protocol.is_string()) {
+                return Err(wrong(name, "must be an array of strings"));
+            }
+            Array::from(value).iter().filter_map(|name| name.as_string()).fold(builder, ClientBuilder::protocol)
         }
         "headers" => return Err(platform::headers_unsupported()),
         "maxAttempts" => builder.max_attempts(count()?),
@@ -114,8 +115,8 @@ fn count(name: &str, value: &JsValue) -> Result<u32, Error> {
     }
 }
 
-fn json<T: DeserializeOwned>(name: &str, value: &JsValue, wanted: &'static str) -> Result<T, Error> {
-    serde_json::from_str(&written(name, value)?).map_err(|_| wrong(name, wanted))
+fn json(name: &str, value: &JsValue) -> Result<Value, Error> {
+    serde_json::from_str(&written(name, value)?).map_err(|_| wrong(name, "must be a value that JSON knows"))
 }
 
 /// The value as JSON text.

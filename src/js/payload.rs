@@ -101,10 +101,7 @@ impl Payload for JsPayload {
     type Names = Names;
 
     fn names(field: &str, control: &[String], any_text: bool) -> Names {
-        Names {
-            classifier: Rc::new(Classifier::new(field, control.to_vec(), any_text)),
-            control: control.len() as i32,
-        }
+        Names { classifier: Rc::new(Classifier::new(field, control.to_vec(), any_text)), control: control.len() as i32 }
     }
 
     fn classify(&mut self, names: &mut Names) -> Class {

@@ -47,18 +47,15 @@ pub(super) fn lifecycle(step: &Lifecycle) -> JsValue {
     let named = |name: &str| Fields::new().with("type", name);
     match step {
         Lifecycle::State { old, new } => named("state").with("old", old.as_str()).with("new", new.as_str()),
-        Lifecycle::Connecting { url, attempt } => {
-            named("connecting").with("url", &**url).with("attempt", *attempt)
-        }
+        Lifecycle::Connecting { url, attempt } => named("connecting").with("url", &**url).with("attempt", *attempt),
         Lifecycle::Connected { connection_id, attempt, downtime } => named("connected")
             .maybe("connectionId", connection_id.as_deref())
             .with("attempt", *attempt)
             .maybe("downtime", downtime.map(millis)),
         Lifecycle::Disconnected { error } => named("disconnected").with("error", to_js(error)),
-        Lifecycle::BackingOff { attempt, delay, error } => named("backing-off")
-            .with("attempt", *attempt)
-            .with("delay", millis(*delay))
-            .with("error", to_js(error)),
+        Lifecycle::BackingOff { attempt, delay, error } => {
+            named("backing-off").with("attempt", *attempt).with("delay", millis(*delay)).with("error", to_js(error))
+        }
         Lifecycle::Error(error) => named("error").with("error", to_js(error)),
         Lifecycle::Clamped { setting, asked, used } => named("clamped")
             .with("setting", super::error::in_options(setting))

@@ -1,12 +1,13 @@
 //! Dialects are data (N-2): what a server expects on the wire, as a value that can be written in JSON.
 
 use super::{
+    dialect_reader,
     error::{Error, ErrorKind},
     template,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// How to talk to a kind of server: URL, first frame, hello, errors, health check, close codes.
 ///
@@ -30,56 +31,41 @@ use std::{collections::BTreeMap, time::Duration};
 /// assert_eq!(wrong.unwrap_err().path(), Some("hello.types"));
 /// # Ok::<(), everwire::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Dialect {
     /// What it is called.
     pub name: String,
     /// How the URL is made.
-    #[serde(default)]
     pub url: UrlRule,
     /// Values for parameters that the user does not give; they may hold placeholders themselves.
-    #[serde(default)]
     pub defaults: Map<String, Value>,
     /// The subprotocols to offer.
-    #[serde(default)]
     pub protocols: Vec<String>,
-    /// Request headers (native only).
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    /// Request headers, each a string (native only).
+    pub headers: Map<String, Value>,
     /// The first frame of the client. Without one, nothing is sent first.
-    #[serde(default)]
     pub first_frame: Option<Value>,
     /// The member that holds the type of an event. Default `type`.
-    #[serde(default = "default_type_field")]
     pub type_field: String,
     /// Whether text that is not JSON is an event too (of type `unknown`) rather than an error.
-    #[serde(default)]
     pub any_text: bool,
     /// What the first frame of the server must be. Without it, the client is connected as soon as the socket is open.
-    #[serde(default)]
     pub hello: Option<HelloRule>,
     /// How the server reports errors.
-    #[serde(default)]
     pub errors: Option<ErrorRule>,
     /// How the connection is kept alive, and when it counts as dead.
-    #[serde(default)]
     pub health_check: Option<HealthCheckRule>,
     /// Frames of the server that are answered at once, such as its pings.
-    #[serde(default)]
     pub answers: Vec<AnswerRule>,
     /// What a close code of the server means; the first rule that fits counts.
-    #[serde(default)]
     pub close: Vec<CloseRule>,
     /// What every other close code means, and a connection that breaks without one. Default `retry`.
-    #[serde(default)]
     pub close_default: Action,
 }
 
 /// How the URL is made from the one the user gave. `http` and `https` become `ws` and `wss`; a fragment is dropped.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UrlRule {
     /// The URL to use when the user gives none.
@@ -99,57 +85,43 @@ impl Default for UrlRule {
 }
 
 /// What the first frame of the server must be (S0-6). Anything else is an authentication error.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HelloRule {
     /// The types that are a hello.
     pub types: Vec<String>,
     /// Members it must have.
-    #[serde(default)]
     pub requires: Vec<String>,
     /// The member that is the connection id.
-    #[serde(default)]
     pub connection_id: Option<String>,
     /// The time from dialling to the hello. Default 15 000 ms.
-    #[serde(default = "default_hello_timeout")]
     pub timeout_ms: u64,
 }
 
 /// How the server reports errors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ErrorRule {
     /// The types that are an error.
-    #[serde(default)]
     pub types: Vec<String>,
     /// A member that makes a frame without a type an error.
-    #[serde(default)]
     pub bare: Option<String>,
     /// Where the code stands; the first that is there counts. A code may be a number or a string of digits.
-    #[serde(default)]
     pub code: Vec<String>,
     /// Where the message stands.
-    #[serde(default)]
     pub message: Vec<String>,
     /// Where the HTTP-like status stands.
-    #[serde(default)]
     pub status: Vec<String>,
     /// A member that, being true, makes the error fatal whatever its code.
-    #[serde(default)]
     pub unrecoverable: Option<String>,
     /// What the codes mean.
-    #[serde(default)]
     pub codes: Vec<CodeRule>,
     /// What every other code means. Default `retry`.
-    #[serde(default)]
     pub default: Action,
 }
 
 /// What some error codes mean.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CodeRule {
     /// The codes.
@@ -159,7 +131,7 @@ pub struct CodeRule {
 }
 
 /// What to do about an error or a close.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Action {
@@ -180,31 +152,51 @@ pub enum Action {
     Event,
 }
 
+impl Action {
+    pub(super) const ALL: [Action; 7] = [
+        Action::Retry,
+        Action::RetrySlower,
+        Action::Refresh,
+        Action::RefreshOnce,
+        Action::Fatal,
+        Action::Stop,
+        Action::Event,
+    ];
+
+    /// The action as it is written in a dialect.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Retry => "retry",
+            Action::RetrySlower => "retry-slower",
+            Action::Refresh => "refresh",
+            Action::RefreshOnce => "refresh-once",
+            Action::Fatal => "fatal",
+            Action::Stop => "stop",
+            Action::Event => "event",
+        }
+    }
+}
+
 /// How the connection is kept alive (S0-8, S0-9).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HealthCheckRule {
     /// The time between two health checks; the first is armed by the hello.
     pub interval_ms: u64,
     /// The longest interval a user may set: proxies drop idle sockets.
-    #[serde(default)]
     pub max_interval_ms: Option<u64>,
     /// The connection is dead when no frame of any kind came for this long.
     pub silence_ms: u64,
     /// By how much the silence must at least exceed the interval, so that a healthy connection is not killed.
-    #[serde(default = "default_min_grace")]
     pub min_grace_ms: u64,
     /// The frame to send; an array where the server wants it wrapped.
     pub frame: Value,
     /// The type of the server's answer, to measure the round trip.
-    #[serde(default)]
     pub reply: Option<String>,
 }
 
 /// A frame of the server that is answered at once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AnswerRule {
     /// The type of the server's frame.
@@ -215,28 +207,26 @@ pub struct AnswerRule {
 }
 
 /// What a range of close codes means.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CloseRule {
     /// The first code.
     pub from: u16,
     /// The last code. Default: the first.
-    #[serde(default)]
     pub to: Option<u16>,
     /// What to do.
     pub action: Action,
 }
 
-fn default_type_field() -> String {
+pub(super) fn default_type_field() -> String {
     "type".to_owned()
 }
 
-const fn default_hello_timeout() -> u64 {
+pub(super) const fn default_hello_timeout() -> u64 {
     15_000
 }
 
-const fn default_min_grace() -> u64 {
+pub(super) const fn default_min_grace() -> u64 {
     1_000
 }
 
@@ -297,11 +287,11 @@ impl Dialect {
     /// # Errors
     /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let mut reader = serde_json::Deserializer::from_str(json);
-        let dialect: Dialect = serde_path_to_error::deserialize(&mut reader).map_err(wrong_field)?;
-        reader
-            .end()
-            .map_err(|error| Error::new(ErrorKind::Config, format!("dialect: {error}")).with_path("dialect"))?;
+        let document = serde_json::from_str(json).map_err(|error| {
+            let message = format!("is not JSON at line {}, column {}", error.line(), error.column());
+            Error::new(ErrorKind::Config, message).with_path("dialect")
+        })?;
+        let dialect = dialect_reader::dialect(document)?;
         dialect.check()?;
         Ok(dialect)
     }
@@ -361,7 +351,7 @@ impl Dialect {
             template::check_text(protocol, &format!("protocols[{index}]"))?;
         }
         for (name, value) in &self.headers {
-            template::check_text(value, &format!("headers.{name}"))?;
+            template::check(value, &format!("headers.{name}"))?;
         }
         for (name, value) in &self.url.query {
             template::check(value, &format!("url.query.{name}"))?;
@@ -381,7 +371,7 @@ impl Dialect {
             .chain(self.defaults.values())
             .any(template::mentions_token)
             || self.protocols.iter().any(in_text)
-            || self.headers.values().any(in_text)
+            || self.headers.values().any(template::mentions_token)
     }
 
     /// What a close of the connection means; `None` for one without a code.
@@ -397,14 +387,12 @@ impl Dialect {
     }
 }
 
-fn wrong_field(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let path = error.path().to_string();
-    let path = match path.trim_end_matches(['.', '?']) {
-        "" => "dialect",
-        path => path,
+impl<'de> Deserialize<'de> for Dialect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dialect = dialect_reader::dialect(Value::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        dialect.check().map_err(D::Error::custom)?;
+        Ok(dialect)
     }
-    .to_owned();
-    Error::new(ErrorKind::Config, error.into_inner().to_string()).with_path(path)
 }
 
 /// The member of a document at a dotted path.
@@ -436,7 +424,8 @@ mod tests {
     fn a_wrong_dialect_names_its_wrong_field() {
         for (json, path) in [
             (r#"{"#, "dialect"),
-            (r#"{}"#, "dialect"),
+            (r#"{}"#, "name"),
+            (r#"[]"#, "dialect"),
             (r#"{"name":"x"} x"#, "dialect"),
             (r#"{"name":1}"#, "name"),
             (r#"{"name":""}"#, "name"),

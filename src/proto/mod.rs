@@ -5,8 +5,10 @@
 
 mod backoff;
 mod dialect;
+mod dialect_reader;
 mod error;
 mod event;
+mod fields;
 mod lifecycle;
 mod message;
 pub(crate) mod pattern;

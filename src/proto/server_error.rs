@@ -49,8 +49,7 @@ fn number(value: &Value) -> Option<i64> {
 pub(super) fn excerpt(document: &Value) -> String {
     let mut text = document.to_string();
     if text.len() > MAX_RESPONSE {
-        let end = (0..=MAX_RESPONSE).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or_default());
+        text.truncate(text.floor_char_boundary(MAX_RESPONSE));
     }
     text
 }

@@ -125,24 +125,27 @@ fn parts(mut rest: &str) -> impl Iterator<Item = Result<Part<'_>, Error>> {
         if rest.is_empty() {
             return None;
         }
-        let start = rest.find("${").unwrap_or(rest.len());
-        if start > 0 {
-            let (literal, tail) = rest.split_at(start);
+        let Some(placeholder) = rest.strip_prefix("${") else {
+            let (literal, tail) = rest.split_at_checked(begin(rest).unwrap_or(rest.len()))?;
             rest = tail;
             return Some(Ok(Part::Literal(literal)));
-        }
-        let Some(end) = rest.find('}') else {
+        };
+        let Some((inner, tail)) = placeholder.split_once('}') else {
             rest = "";
             return Some(Err(Error::new(ErrorKind::Config, "a placeholder does not end")));
         };
-        let inner = &rest[2..end];
-        rest = &rest[end + 1..];
+        rest = tail;
         let name = inner.strip_suffix('?').unwrap_or(inner);
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
             return Some(Err(Error::new(ErrorKind::Config, "a placeholder is named by letters, digits, `_` and `-`")));
         }
         Some(Ok(Part::Placeholder(Placeholder { name, optional: inner.len() > name.len() })))
     })
+}
+
+/// Where the first placeholder begins.
+fn begin(text: &str) -> Option<usize> {
+    text.as_bytes().windows(2).position(|pair| pair == b"${")
 }
 
 /// The placeholder that is the whole of a text.
@@ -174,7 +177,7 @@ pub(super) fn check_text(template: &str, path: &str) -> Result<(), Error> {
 /// Whether a text has any placeholder, and so may hold a secret when filled in.
 pub(super) fn has_placeholder(template: &Value) -> bool {
     match template {
-        Value::String(text) => text.contains("${"),
+        Value::String(text) => begin(text).is_some(),
         Value::Array(items) => items.iter().any(has_placeholder),
         Value::Object(members) => members.values().any(has_placeholder),
         _ => false,

@@ -1,12 +1,8 @@
 //! The calendar: when tokens expire and what `created_at` says. Only the server half needs it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-/// The time since 1970-01-01T00:00:00Z.
-#[allow(clippy::disallowed_methods)] // the platform's clocks count from when they were made; this one tells the date
-pub(super) fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
+pub(super) use crate::platform::unix_time as now;
 
 /// A moment as RFC 3339 in UTC with milliseconds: `2024-02-29T12:00:00.000Z`.
 pub(super) fn rfc3339(since_epoch: Duration) -> String {

@@ -6,7 +6,7 @@ use crate::{
     proto::{Error, ErrorKind},
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
@@ -28,16 +28,15 @@ struct RecordedEvent {
     event_type: String,
     /// The webhook alone: `issues`.
     name: String,
-    /// The payload as it was recorded.
-    payload: String,
+    /// The fields of the payload as they were recorded: JSON without the opening brace.
+    fields: String,
 }
 
 /// One webhook with its examples, as the package has it.
 #[derive(Deserialize)]
-struct Webhook<'a> {
+struct Webhook {
     name: String,
-    #[serde(borrow)]
-    examples: Vec<&'a RawValue>,
+    examples: Vec<Map<String, Value>>,
 }
 
 impl Recorded {
@@ -55,22 +54,18 @@ impl Recorded {
     }
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Action {
-            action: Option<String>,
-        }
         let mut events = Vec::new();
-        for webhook in serde_json::from_str::<Vec<Webhook<'_>>>(text)? {
-            for example in webhook.examples {
-                let action = serde_json::from_str::<Action>(example.get())?.action;
-                events.push(RecordedEvent {
-                    event_type: match action {
-                        Some(action) => format!("{}.{action}", webhook.name),
-                        None => webhook.name.clone(),
-                    },
-                    name: webhook.name.clone(),
-                    payload: serde_json::from_str::<serde_json::Value>(example.get())?.to_string(),
-                });
+        for webhook in serde_json::from_str::<Vec<Webhook>>(text)? {
+            for mut payload in webhook.examples {
+                let event_type = match payload.get("action").and_then(Value::as_str) {
+                    Some(action) => format!("{}.{action}", webhook.name),
+                    None => webhook.name.clone(),
+                };
+                // These two are the protocol's.
+                payload.remove("type");
+                payload.remove("created_at");
+                let fields = Value::Object(payload).to_string().split_off(1);
+                events.push(RecordedEvent { event_type, name: webhook.name.clone(), fields });
             }
         }
         Ok(Self { events: events.into() })
@@ -97,15 +92,14 @@ impl Recorded {
     }
 
     /// The event at this place of the endless loop, as it goes over the wire:
-    /// `{"type":"issues.opened","created_at":"…","payload":{…}}`.
-    ///
-    /// The payload stays in a member of its own: its fields are GitHub's, and must not be taken for the protocol's.
+    /// `{"type":"issues.opened","created_at":"…",` and then the fields of the payload.
     pub fn message(&self, index: usize) -> Option<String> {
         let event = self.events.get(index.checked_rem(self.events.len())?)?;
         let created_at = clock::rfc3339(clock::now());
         // The name of an event may come from any file, so it is written as JSON.
-        let event_type = serde_json::Value::from(event.event_type.as_str());
-        Some(format!(r#"{{"type":{event_type},"created_at":"{created_at}","payload":{}}}"#, event.payload))
+        let event_type = Value::from(event.event_type.as_str());
+        let comma = if event.fields == "}" { "" } else { "," };
+        Some(format!(r#"{{"type":{event_type},"created_at":"{created_at}"{comma}{}"#, event.fields))
     }
 }
 
@@ -152,19 +146,21 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     #[test]
     fn events_are_wrapped_with_the_type_first() {
         let file = r#"[{"name":"issues","examples":[{"action":"opened","type":"x","n": 1},{"action":null}]},
-                       {"name":"push","description":"d","examples":[{"ref":"main"}]}]"#;
+                       {"name":"push","description":"d","examples":[{}]}]"#;
         let recorded = Recorded::parse(file).unwrap();
         assert_eq!(recorded.len(), 3);
         assert_eq!(recorded.types().into_iter().collect::<Vec<_>>(), ["issues", "issues.opened", "push"]);
         let first = recorded.message(0).unwrap();
         assert!(first.starts_with(r#"{"type":"issues.opened","created_at":"2"#), "{first}");
         let json: Value = serde_json::from_str(&first).unwrap();
-        assert_eq!(json["payload"], serde_json::json!({"action": "opened", "type": "x", "n": 1}));
+        assert_eq!(json["type"], "issues.opened", "{json}");
+        assert_eq!((&json["action"], &json["n"]), (&"opened".into(), &1.into()));
+        let empty: Value = serde_json::from_str(&recorded.message(2).unwrap()).unwrap();
+        assert_eq!(empty.as_object().unwrap().len(), 2);
         assert_eq!(recorded.message(3).unwrap()[..30], first[..30], "it loops");
     }
 

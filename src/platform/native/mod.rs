@@ -77,6 +77,14 @@ pub(crate) fn seed() -> u64 {
     RandomState::new().hash_one("everwire")
 }
 
+/// The calendar: the time since 1970-01-01T00:00:00Z.
+#[cfg(feature = "jwt")]
+#[allow(clippy::disallowed_methods)] // this is the place that may
+pub(crate) fn unix_time() -> std::time::Duration {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Tells the time since it was made. Follows tokio's clock, so tests may pause it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);

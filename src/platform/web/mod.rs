@@ -99,7 +99,7 @@ impl Sleep {
     pub(crate) fn until(clock: &Clock, deadline: Timestamp) -> Self {
         let wait = (deadline - clock.now()).min(LONGEST);
         // Rounded up, so that the deadline has passed when it fires.
-        Self(TimeoutFuture::new(wait.as_secs_f64().mul_add(1000.0, 0.999) as u32))
+        Self(TimeoutFuture::new((wait.as_secs_f64() * 1000.0).ceil() as u32))
     }
 
     pub(crate) fn reset(&mut self, clock: &Clock, deadline: Timestamp) {

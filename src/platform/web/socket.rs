@@ -302,7 +302,7 @@ fn close(web: &WebSocket, code: u16, reason: &str) {
         end -= 1;
     }
     // It can fail only for an illegal code or reason, and these are legal.
-    let _ = web.close_with_code_and_reason(page_code(code), &reason[..end]);
+    let _ = web.close_with_code_and_reason(page_code(code), reason.get(..end).unwrap_or_default());
 }
 
 /// The code as a page may send it: what the protocol keeps for itself is moved to the private range (1009 to 4009).

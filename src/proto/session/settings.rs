@@ -140,11 +140,8 @@ impl Settings {
         self.dial_url(Some(&token))?;
         self.first_frame(Some(&token))?;
         let params = self.params(Some(&token), Some("id"));
-        self.dialect
-            .protocols
-            .iter()
-            .chain(self.dialect.headers.values())
-            .try_for_each(|text| params.text(text).map(drop))?;
+        self.dialect.protocols.iter().try_for_each(|text| params.text(text).map(drop))?;
+        self.dialect.headers.values().try_for_each(|text| params.fill(text).map(drop))?;
         self.dialect.answers.iter().try_for_each(|rule| params.fill(&rule.frame).map(drop))?;
         self.health_frame(Some("id")).map(drop)
     }

@@ -1,0 +1,8 @@
+# The commands of the project. Each sets up what it needs and is missing, and says so before it does.
+.PHONY: demo test bench size package
+
+demo: ; @scripts/demo
+test: ; @scripts/test
+bench: ; @scripts/bench
+size: ; @scripts/size
+package: ; @scripts/build-pkg

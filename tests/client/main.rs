@@ -1,0 +1,8 @@
+//! The client over real sockets, against a server that does what each test tells it.
+#![cfg(native)]
+
+mod listeners;
+mod peer;
+mod recovery;
+mod sending;
+mod settings;

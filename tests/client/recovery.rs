@@ -1,0 +1,225 @@
+//! Losses, tokens and ends over real sockets.
+
+use super::peer::{Diary, Server, soon};
+use everwire::{Cause, Error, ErrorKind, State};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+// S0-10, S0-14, pitfall 9: listeners are not doubled by a reconnect.
+#[tokio::test]
+async fn a_lost_connection_comes_back_and_listeners_stay_single() {
+    let server = Server::start().await;
+    let (client, peer) = server.connect(server.builder()).await;
+    let heard = Arc::new(AtomicU32::new(0));
+    let counter = heard.clone();
+    client
+        .on("a", move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        })
+        .detach();
+    let (sender, mut done) = futures::channel::mpsc::unbounded();
+    client.on("done", move |_| drop(sender.unbounded_send(()))).detach();
+    drop(peer);
+    let (mut peer, _) = server.greet().await;
+    peer.event("a", 1).await;
+    peer.event("done", 1).await;
+    soon(futures::StreamExt::next(&mut done)).await;
+    assert_eq!(heard.load(Ordering::Relaxed), 1);
+    let stats = client.stats();
+    assert_eq!((stats.connects, stats.reconnects, stats.dials), (2, 1, 2));
+    peer.close(1012, "restart").await;
+    let (peer, _) = server.greet().await;
+    soon(client.ready()).await.unwrap();
+    peer.close(1000, "enough").await;
+    let cause = soon(client.closed()).await;
+    assert!(matches!(&cause, Cause::ByServer(error) if error.close_reason() == Some("enough")), "{cause}");
+    assert_eq!(client.state(), State::Closed);
+}
+
+// S0-12
+#[tokio::test]
+async fn an_expired_token_is_replaced_on_the_first_connect_and_in_the_middle() {
+    let server = Server::start().await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let client = server
+        .builder()
+        .token_provider(move || {
+            let number = counter.fetch_add(1, Ordering::Relaxed);
+            async move { Ok(format!("token-{number}")) }
+        })
+        .build()
+        .unwrap();
+    client.connect().unwrap();
+    let expired = r#"{"type":"connection.error","error":{"code":40,"message":"expired"}}"#;
+    let mut peer = server.accept().await;
+    assert!(peer.text().await.contains("token-0"));
+    peer.send(expired).await;
+    // S0-16: the refused socket is closed.
+    peer.close_frame().await;
+    let (mut peer, first) = server.greet().await;
+    assert_eq!(first["token"], "token-1");
+    soon(client.ready()).await.unwrap();
+    peer.send(expired).await;
+    let (_peer, first) = server.greet().await;
+    assert_eq!(first["token"], "token-2");
+}
+
+// Pitfall 11: the token that was just fetched is not thrown away by a dial that fails.
+#[tokio::test]
+async fn a_provider_that_fails_panics_or_hangs_is_asked_again() {
+    let server = Server::start().await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let client = server
+        .builder()
+        .token_timeout(Duration::from_millis(100))
+        .token_provider(move || {
+            let number = counter.fetch_add(1, Ordering::Relaxed);
+            async move {
+                match number {
+                    0 => Err(Error::new(ErrorKind::Token, "no network")),
+                    1 => panic!("on purpose"),
+                    2 => std::future::pending().await,
+                    _ => Ok("good".to_owned()),
+                }
+            }
+        })
+        .build()
+        .unwrap();
+    client.connect().unwrap();
+    drop(server.accept().await);
+    let (_peer, first) = server.greet().await;
+    assert_eq!((first["token"].as_str(), asked.load(Ordering::Relaxed)), (Some("good"), 4));
+}
+
+// N-8, pitfall 5: whoever waits is told, with the cause.
+#[tokio::test]
+async fn every_waiter_is_told_when_the_tries_are_spent() {
+    let server = Server::start().await;
+    let builder = server.builder().max_attempts(3);
+    drop(server);
+    let client = builder.build().unwrap();
+    let diary = Diary::of(&client);
+    assert_eq!(client.ready().await.unwrap_err().kind(), ErrorKind::InvalidState);
+    client.connect().unwrap();
+    let (first, second, cause) = soon(async { futures::join!(client.ready(), client.ready(), client.closed()) }).await;
+    assert_eq!(first.unwrap_err().kind(), ErrorKind::Connect);
+    assert!(second.is_err() && matches!(cause, Cause::Exhausted(_)));
+    assert_eq!(client.state(), State::Failed);
+    assert_eq!(diary.words().iter().filter(|word| word.starts_with("end")).count(), 1);
+    assert!(client.ready().await.is_err());
+    assert!(matches!(client.closed().await, Cause::Exhausted(_)));
+    assert_eq!(client.stats().dials, 3);
+    // It may try again.
+    client.connect().unwrap();
+    assert!(soon(client.ready()).await.is_err());
+}
+
+// S0-20, S0-21
+#[tokio::test]
+async fn close_says_goodbye_and_connect_starts_anew() {
+    let server = Server::start().await;
+    let (client, mut peer) = server.connect(server.builder()).await;
+    assert_eq!(client.connect().unwrap_err().kind(), ErrorKind::InvalidState);
+    assert_eq!(client.connection_id().as_deref(), Some("c-1"));
+    let (frame, ()) = soon(async { futures::join!(peer.close_frame(), client.close()) }).await;
+    assert_eq!(frame, Some((1000, "client disconnect".into())));
+    assert_eq!((client.state(), client.connection_id()), (State::Closed, None));
+    assert!(matches!(client.closed().await, Cause::ByUser));
+    client.close().await;
+    client.connect().unwrap();
+    assert_eq!(client.connect().unwrap_err().kind(), ErrorKind::InvalidState);
+    let (mut peer, _) = server.greet().await;
+    soon(client.ready()).await.unwrap();
+    assert!(client.close_with(1001, "").await.is_err_and(|error| error.kind() == ErrorKind::InvalidInput));
+    let (frame, result) = soon(async { futures::join!(peer.close_frame(), client.close_with(4001, "bye")) }).await;
+    assert_eq!((frame, result.is_ok()), (Some((4001, "bye".into())), true));
+}
+
+// S0-21: the wait is bounded, even where the server never answers the close.
+#[tokio::test]
+async fn a_close_that_is_not_answered_ends_all_the_same() {
+    let server = Server::start().await;
+    let (client, peer) = server.connect(server.builder().close_timeout(Duration::from_millis(100))).await;
+    soon(client.close()).await;
+    assert_eq!(client.state(), State::Closed);
+    drop(peer);
+}
+
+// Pitfall 12: nothing outlives the last handle.
+#[tokio::test]
+async fn dropping_the_last_handle_closes_the_connection() {
+    let server = Server::start().await;
+    let (client, mut peer) = server.connect(server.builder()).await;
+    let clone = client.clone();
+    drop(client);
+    clone.send("still here").await.unwrap();
+    assert_eq!(peer.text().await, "still here");
+    drop(clone);
+    assert_eq!(peer.close_frame().await, Some((1000, "client disconnect".into())));
+    // In the middle of a dial too.
+    let client = server.builder().build().unwrap();
+    client.connect().unwrap();
+    let mut peer = server.accept().await;
+    peer.text().await;
+    drop(client);
+    peer.close_frame().await;
+    assert!(peer.next().await.is_none());
+}
+
+// S0-6
+#[tokio::test]
+async fn a_wrong_hello_is_a_typed_refusal_with_the_answer() {
+    let server = Server::start().await;
+    let client = server.builder().build().unwrap();
+    client.connect().unwrap();
+    let mut peer = server.accept().await;
+    peer.text().await;
+    peer.send(r#"{"type":"welcome","to":"another service"}"#).await;
+    let error = soon(client.ready()).await.unwrap_err();
+    assert!(error.is_auth() && error.response().unwrap().contains("another service"), "{error:?}");
+    assert!(matches!(client.closed().await, Cause::Refused(_)));
+    peer.close_frame().await;
+}
+
+// S0-9 over a real socket: the silent connection is replaced.
+#[tokio::test]
+async fn a_silent_connection_is_replaced() {
+    let server = Server::start().await;
+    let builder = server
+        .builder()
+        .health_check_interval(Duration::from_millis(100))
+        .silence_timeout(Duration::from_millis(1_100));
+    let (client, mut silent) = server.connect(builder).await;
+    assert!(silent.text().await.contains("health.check"));
+    let (_peer, _) = server.greet().await;
+    soon(client.ready()).await.unwrap();
+    assert!(client.stats().health_checks >= 9);
+}
+
+// A frame over the limit closes with 1009, is named, and the client goes on.
+#[tokio::test]
+async fn a_message_over_the_limit_closes_with_1009() {
+    let server = Server::start().await;
+    let (client, mut peer) = server.connect(server.builder().max_message_size(1_000)).await;
+    let lost = Arc::new(std::sync::Mutex::new(None));
+    let slot = lost.clone();
+    client
+        .on_lifecycle(move |step| {
+            if let everwire::Lifecycle::Disconnected { error } = step {
+                *slot.lock().unwrap() = Some(error.kind());
+            }
+        })
+        .detach();
+    peer.send(&format!(r#"{{"type":"big","data":"{}"}}"#, "x".repeat(2_000))).await;
+    assert_eq!(peer.close_frame().await.map(|(code, _)| code), Some(1009));
+    let (_peer, _) = server.greet().await;
+    soon(client.ready()).await.unwrap();
+    assert_eq!(*lost.lock().unwrap(), Some(ErrorKind::TooLarge));
+}
