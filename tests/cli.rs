@@ -185,7 +185,7 @@ async fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
         (&["listen", "http://127.0.0.1:9", "--dialect", wrong_hello][..], "hello.types"),
         (&["listen", "http://127.0.0.1:9", "--dialect", "nonsense"], "built-in"),
         (&["listen", "http://127.0.0.1:9", "--dialect", "/nowhere/d.json"], "/nowhere/d.json"),
-        (&["listen", "http://127.0.0.1:9", "--filter", "a*", "--param", "api_key=k"], "--filter"),
+        (&["listen", "http://127.0.0.1:9", "--filter", "a*", "--dialect", "raw"], "--filter"),
         (&["listen", "no url"], "url"),
         (&["listen", "http://127.0.0.1:9", "--silence-timeout", "soon"], "silence-timeout"),
         (&["serve", "--port", "0"], "--secret"),

@@ -63,9 +63,11 @@ impl<P: Payload> Session<P> {
         let url = settings.dial_url(self.token.as_ref())?;
         let protocols = settings.dialect.protocols.iter().map(|protocol| params.text(protocol));
         let protocols = protocols.chain(settings.protocols.iter().cloned().map(Ok)).collect::<Result<_, _>>()?;
-        let headers = settings.dialect.headers.iter().map(|(name, value)| {
-            Ok((name.clone(), params.text(value.as_str().unwrap_or_default())?))
-        });
+        let headers = settings
+            .dialect
+            .headers
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), params.text(value.as_str().unwrap_or_default())?)));
         let headers = headers.chain(settings.headers.iter().cloned().map(Ok)).collect::<Result<_, Error>>()?;
         Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers })
     }
