@@ -136,6 +136,7 @@ async fn the_older_dialect_authenticates_in_the_query() {
     assert_eq!(next_refusal(&mut refused).await, (4, 400, 1000));
 }
 
+// S0-12
 #[tokio::test]
 async fn every_wrong_token_has_its_code_and_close() {
     let running = start(builder()).await;
@@ -196,6 +197,7 @@ async fn development_takes_any_token_but_must_be_asked_for() {
     assert_eq!(next_refusal(&mut socket).await, (5, 401, 1000));
 }
 
+// S3-2
 #[tokio::test]
 async fn who_stays_silent_is_closed_at_the_deadline() {
     let running = start(builder().auth_deadline(Duration::from_millis(100))).await;
@@ -239,6 +241,7 @@ async fn a_client_that_sends_nothing_any_more_is_closed() {
     assert_eq!(next_close(&mut socket).await.0, 3008);
 }
 
+// S1-5, S1-23
 #[tokio::test]
 async fn a_message_over_the_limit_closes_with_1009() {
     let running = start(builder().max_message_size(1000)).await;
@@ -255,6 +258,7 @@ async fn a_message_over_the_limit_closes_with_1009() {
     assert_eq!(next_close(&mut first).await.0, 1009);
 }
 
+// S3-5
 #[tokio::test]
 async fn a_slow_client_is_closed_and_blocks_nobody() {
     let running = start(builder().queue(64, 1 << 20).close_timeout(Duration::from_millis(300))).await;
@@ -300,6 +304,7 @@ async fn a_wrong_path_is_closed_with_1000_at_once() {
     assert_eq!(next_close(&mut socket).await.0, 1000);
 }
 
+// S1-22
 #[tokio::test]
 async fn shutdown_tells_every_client_after_the_last_event() {
     let running = start(builder()).await;
@@ -454,11 +459,41 @@ async fn static_files_have_types_and_stay_in_their_folder() {
         assert!(head.starts_with("http/1.1 404"), "{path}: {head}");
         assert_ne!(body, "h", "{path}");
     }
-    let (head, _) = http(&running, "GET /api/v2/connect HTTP/1.1").await;
-    assert!(head.starts_with("http/1.1 426"), "{head}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+#[tokio::test]
+async fn a_request_that_is_no_websocket_handshake_is_told_so() {
+    let running = start(builder()).await;
+    let upgrade = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade";
+    for (request, want) in [
+        ("GET /api/v2/connect HTTP/1.1".to_owned(), "426"),
+        ("POST /connect HTTP/1.1".to_owned(), "405"),
+        (format!("GET /connect HTTP/1.1\r\n{upgrade}\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 8"), "426"),
+        (format!("GET /connect HTTP/1.1\r\n{upgrade}\r\nSec-WebSocket-Version: 13"), "400"),
+    ] {
+        let (head, _) = http(&running, &request).await;
+        assert!(head.starts_with(&format!("http/1.1 {want}")), "{request}: {head}");
+        assert!(want == "405" || head.contains("sec-websocket-version: 13"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn frames_against_the_rules_are_closed_with_the_code_for_it() {
+    let running = start(builder()).await;
+    for (frame, want) in [
+        (&[0x81, 0x01, b'x'][..], 1002),         // not masked
+        (&[0x83, 0x80, 0, 0, 0, 0], 1002),       // an opcode that does not exist
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], 1007), // text that is not UTF-8
+    ] {
+        let (mut socket, _) = connect(&running).await;
+        let MaybeTlsStream::Plain(tcp) = socket.get_mut() else { panic!("there is no TLS") };
+        tcp.write_all(frame).await.unwrap();
+        assert_eq!(next_close(&mut socket).await.0, want, "{frame:?}");
+    }
+}
+
+// S1-20
 #[tokio::test]
 async fn the_routes_can_be_merged_into_an_app_of_ones_own() {
     let server = builder().build().unwrap();
