@@ -18,6 +18,7 @@ const error = (code) => ({ type: 'connection.error', error: { code, message: 'sa
 const SCENES = {
   drop: (socket) => {
     say(socket, event(1))
+    socket.removeAllListeners('message')
     socket.once('message', () => socket.terminate())
   },
   'close-1011': (socket) => socket.close(1011, 'out of order'),

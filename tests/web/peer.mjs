@@ -59,7 +59,7 @@ async function serveFile(request, response) {
 
 function accept(socket, request, connections) {
   const url = new URL(request.url, 'http://peer');
-  const connection = { path: url.pathname, query: Object.fromEntries(url.searchParams), auth: undefined, received: [], closed: undefined };
+  const connection = { path: url.pathname, query: Object.fromEntries(url.searchParams), auth: undefined, received: [], closed: undefined, say: (text) => socket.send(text), drop: () => socket.terminate() };
   const changed = () => (connections.changed ?? []).splice(0).forEach((wake) => wake());
   connections.changed ??= [];
   connections.push(connection);

@@ -3,6 +3,7 @@
 mod dial;
 mod failure;
 mod queue;
+mod read_ahead;
 mod tls;
 
 use super::{Bytes, Clock, Sleep, Text};
@@ -13,6 +14,7 @@ use crate::{
 use failure::Failure;
 use futures::{Sink, Stream};
 use queue::Queue;
+use read_ahead::ReadAhead;
 use std::{
     future::Future,
     pin::Pin,
@@ -36,7 +38,7 @@ use tokio_tungstenite::{
 /// A message as it comes off a native socket.
 pub(crate) type Payload = Event<Text, Bytes>;
 
-type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type WebSocket = WebSocketStream<MaybeTlsStream<ReadAhead<TcpStream>>>;
 
 /// How much is read at once. Sparse traffic is cheapest with this size, and an idle connection stays small: the
 /// WebSocket layer keeps a buffer of it and fills it with zeros before each read.

@@ -8,7 +8,7 @@ mod common;
 use super::*;
 use common::Peer;
 use serde_json::Value;
-use std::{collections::BTreeMap, env, fmt::Write, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, env, fmt::Write, fs, path::Path, process::Command};
 use tokio::time::timeout;
 
 const AGENT: &str = "everwire";
@@ -33,7 +33,7 @@ async fn every_case_goes_as_expected() {
 }
 
 /// Plays every case, and tells how many there are.
-async fn play_all(reports: &PathBuf) -> usize {
+async fn play_all(reports: &Path) -> usize {
     let free = TcpListener::bind("127.0.0.1:0").await.and_then(|free| free.local_addr());
     let port = free.expect("a free port").port();
     // It says on its standard error that it listens.
@@ -84,7 +84,7 @@ async fn echo(url: String) {
     }
 }
 
-fn read_reports(reports: &PathBuf) -> Results {
+fn read_reports(reports: &Path) -> Results {
     let index = fs::read_to_string(reports.join("index.json")).expect("the index of the reports");
     let index: Value = serde_json::from_str(&index).expect("JSON");
     let word = |case: &Value, name: &str| case[name].as_str().expect("a behaviour").to_owned();

@@ -1,0 +1,534 @@
+// The package end to end, imported as a user would, against a server built on the npm package `ws`.
+import { assert, inPage, options, test } from './harness.mjs';
+
+test('importing the package loads nothing and touches nothing', async (t) => {
+  const loaded = [];
+  t.page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
+  await inPage(t, () => {});
+  assert.ok(loaded.includes('/pkg/index.js'));
+  assert.deepEqual(loaded.filter((path) => path.endsWith('.wasm')), []);
+});
+
+test('connects, says who it is, receives events by type, and closes with 1000', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const seen = { state: client.state, id: client.connectionId, calls: [] };
+    client.on('message.new', (event, type) => seen.calls.push([event, type]));
+    await emit(client, '{"type":"message.new","text":"héllo ⚡"}', '{"type":"other"}', '{"text":"late","type":"message.new"}');
+    await client.close();
+    return { ...seen, end: client.state, idAfter: client.connectionId, cause: await client.closed };
+  }, options(t.peer));
+  assert.equal(seen.state, 'connected');
+  assert.match(seen.id, /^connection-/);
+  assert.deepEqual(seen.calls, [
+    [{ type: 'message.new', text: 'héllo ⚡' }, 'message.new'],
+    [{ text: 'late', type: 'message.new' }, 'message.new'],
+  ]);
+  assert.deepEqual([seen.end, seen.idAfter, seen.cause.type], ['closed', undefined, 'by-user']);
+  const connection = t.peer.connections.at(-1);
+  assert.deepEqual(connection.auth, { token: 'token', user_details: { id: 'alice' } });
+  assert.equal(connection.query['stream-auth-type'], 'jwt');
+  assert.match(connection.query['X-Stream-Client'], /^everwire\//);
+  await t.peer.until((all) => all.at(-1).closed);
+  assert.deepEqual(connection.closed, { code: 1000, reason: 'client disconnect' });
+});
+
+test('a nested, escaped or doubled type is never mistaken', async (t) => {
+  const types = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const types = [];
+    client.on('*', (event, type) => types.push(type));
+    await emit(client,
+      '{"a":{"type":"nested"}}',
+      '{"a":{"type":"nested"},"type":"outer"}',
+      '{"type":"a\\u0062c"}',
+      '{"type":"quo\\"te"}',
+      '{ "type" : "spaced" }',
+      '{"type":"first","data":{"type":"inner"}}',
+      '{"type":7}',
+      '{"type":null,"x":"type"}',
+      '[{"type":"in an array"}]',
+      '"type"',
+      '{"types":"no"}',
+      '{"type":"trailing"} \n');
+    await client.close();
+    return types;
+  }, options(t.peer));
+  assert.deepEqual(types, [
+    'unknown', 'outer', 'abc', 'quo"te', 'spaced', 'first', 'unknown', 'unknown', 'unknown', 'unknown', 'unknown', 'trailing', 'emitted',
+  ]);
+});
+
+test('patterns: one level, many levels, everything; the same order as added', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const seen = [];
+    for (const pattern of ['*', 'call.*', 'call.**', 'call.member.joined', '*.ended']) {
+      client.on(pattern, (event, type) => seen.push(`${pattern} ${type}`));
+    }
+    await emit(client, '{"type":"call.ended"}', '{"type":"call.member.joined"}', '{"type":"call"}');
+    await client.close();
+    return seen;
+  }, options(t.peer));
+  assert.deepEqual(seen, [
+    '* call.ended', 'call.* call.ended', 'call.** call.ended', '*.ended call.ended',
+    '* call.member.joined', 'call.** call.member.joined', 'call.member.joined call.member.joined',
+    '* call', '* emitted',
+  ]);
+});
+
+test('an event that nobody listens to is not parsed', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const parse = JSON.parse;
+    let parsed = [];
+    client.on('wanted', () => {});
+    JSON.parse = (text) => (parsed.push(text), parse(text));
+    await emit(client, '{"type":"unwanted","n":1}', '{"type":"wanted","n":2}', '{"type":"unwanted","n":3}');
+    JSON.parse = parse;
+    const events = client.stats().events;
+    await client.close();
+    return { parsed, events };
+  }, options(t.peer));
+  assert.deepEqual(seen.parsed, ['{"type":"wanted","n":2}', '{"type":"emitted"}']);
+  assert.equal(seen.events, 5); // with the hello
+});
+
+test('a server that invents types without end is served, and remembered no more than so many', async (t) => {
+  const count = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    let count = 0;
+    client.on('made.*', () => count += 1);
+    client.on('made.4999', (event, type) => count += event.n === 4999 && type === 'made.4999' ? 10_000 : 0);
+    await emit(client, ...Array.from({ length: 5000 }, (_, n) => `{"type":"made.${n}","n":${n}}`));
+    await client.close();
+    return count;
+  }, options(t.peer));
+  assert.equal(count, 15_000);
+});
+
+test('once, off and the off function, also from inside a listener', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const seen = [];
+    client.once('a', () => seen.push('once'));
+    const never = () => seen.push('never');
+    client.once('a', never);
+    const wasThere = [client.off('a', never), client.off('a', never)];
+    const second = () => seen.push('second');
+    const off = client.on('a', () => {
+      seen.push('first');
+      off();
+      off();
+      client.off('a', second); // the one after it in the same dispatch
+      client.on('a', () => seen.push('added'));
+    });
+    client.on('a', second);
+    client.on('a', () => seen.push('third'));
+    await emit(client, '{"type":"a"}', '{"type":"a"}');
+    await client.close();
+    return { seen, wasThere };
+  }, options(t.peer));
+  assert.deepEqual(seen.wasThere, [true, false]);
+  assert.deepEqual(seen.seen, ['once', 'first', 'third', 'third', 'added']);
+});
+
+test('a listener that throws is reported and isolated', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const seen = { calls: [], errors: [] };
+    client.onLifecycle((step) => step.type === 'error' && seen.errors.push(plain(step.error)));
+    client.onLifecycle(() => { throw new Error('thrown in the life cycle'); });
+    client.on('a', () => { throw new Error('thrown by a listener'); });
+    client.on('a', (event) => seen.calls.push(event.n));
+    await emit(client, '{"type":"a","n":1}', '{"type":"a","n":2}');
+    seen.failures = client.stats().listenerFailures;
+    await client.close();
+    return seen;
+  }, options(t.peer));
+  assert.deepEqual(seen.calls, [1, 2]);
+  assert.equal(seen.failures, 2);
+  assert.deepEqual(seen.errors.map(({ isEverwire, code, cause }) => ({ isEverwire, code, cause })), [
+    { isEverwire: true, code: 'listener', cause: 'thrown by a listener' },
+    { isEverwire: true, code: 'listener', cause: 'thrown by a listener' },
+  ]);
+}, { complaints: ['thrown by a listener', 'thrown in the life cycle'] });
+
+test('send, close and connect are safe inside a listener', async (t) => {
+  const seen = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const steps = [];
+    client.on('connection.ok', async () => {
+      steps.push(client.state);
+      await client.send('from a listener');
+    });
+    client.on('echo', (event) => {
+      steps.push(event.text);
+      steps.push(client.stats().messagesIn);
+      client.close();
+    });
+    const ended = new Promise((resolve) => {
+      let ends = 0;
+      client.onLifecycle((step) => {
+        if (step.type !== 'closed') return;
+        ends += 1;
+        if (ends === 1) client.connect();
+        else resolve();
+      });
+    });
+    await client.connect();
+    await ended;
+    return steps;
+  }, options(t.peer));
+  assert.deepEqual(seen, ['connected', 'from a listener', 2, 'connected', 'from a listener', 4]);
+});
+
+test('sends text, bytes and values; what cannot be sent is a typed error', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const echo = async (message) => {
+      const answer = next(client, 'echo');
+      await client.send(message);
+      return answer.then(({ text, bytes }) => text ?? bytes);
+    };
+    const bytes = Uint8Array.of(9, 1, 2, 3, 9);
+    const circle = {};
+    circle.circle = circle;
+    const seen = {
+      echoed: [
+        await echo('plain ⚡'), await echo({ a: 1 }), await echo([1, null]), await echo(bytes.subarray(1, 4)),
+        await echo(bytes.buffer), await echo(new DataView(bytes.buffer, 1, 2)), await echo(null), await echo(''),
+      ],
+      errors: [await failure(() => client.send(undefined)), await failure(() => client.send(circle)), await failure(() => client.send(1n))],
+    };
+    await client.close();
+    seen.errors.push(await failure(() => client.send('late')));
+    return seen;
+  }, options(t.peer));
+  assert.deepEqual(seen.echoed, ['plain ⚡', '{"a":1}', '[1,null]', [1, 2, 3], [9, 1, 2, 3, 9], [1, 2], 'null', '']);
+  assert.deepEqual(seen.errors.map((error) => [error.isEverwire, error.code]), [
+    [true, 'invalid-input'], [true, 'invalid-input'], [true, 'invalid-input'], [true, 'closed'],
+  ]);
+});
+
+test('malformed JSON and binary frames are counted and reported, and the connection goes on', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const seen = { errors: [], events: [] };
+    client.onLifecycle((step) => step.type === 'error' && seen.errors.push(step.error.code));
+    client.on('broken', () => seen.events.push('broken'));
+    client.on('unknown', (event) => seen.events.push([...new Uint8Array(event)]));
+    await emit(client, 'nonsense', '{"type":"broken"', '{"type":"broken","n":}', '');
+    await client.send({ cmd: 'binary', bytes: [1, 2, 255] });
+    await emit(client);
+    const { malformed, binary } = client.stats();
+    await client.close();
+    return { ...seen, malformed, binary };
+  }, options(t.peer));
+  assert.deepEqual(seen.events, [[1, 2, 255]]);
+  // The one whose type comes first is found out when a listener wants it.
+  assert.deepEqual(seen.errors, ['decode', 'decode', 'decode', 'decode']);
+  assert.equal(seen.malformed, 3);
+  assert.equal(seen.binary, 1);
+});
+
+test('reconnects after a drop with the same listeners, once each', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const steps = [];
+    client.onLifecycle((step) => steps.push(step.type === 'state' ? step.new : step.type));
+    let calls = 0;
+    client.on('a', () => calls += 1);
+    const before = client.connectionId;
+    const back = step(client, ({ type }) => type === 'connected');
+    await client.send({ cmd: 'drop' });
+    const { downtime } = await back;
+    await emit(client, '{"type":"a"}');
+    const seen = { before, after: client.connectionId, calls, steps: steps.slice(), downtime, reconnects: client.stats().reconnects };
+    await client.close();
+    return seen;
+  }, options(t.peer, { backoffBase: 20, backoffCap: 50 }));
+  assert.notEqual(seen.before, seen.after);
+  assert.equal(seen.calls, 1);
+  assert.equal(seen.reconnects, 1);
+  assert.ok(seen.downtime > 0);
+  assert.deepEqual(seen.steps, ['disconnected', 'disconnected', 'backing-off', 'backing-off', 'reconnecting', 'connecting', 'connected', 'connected']);
+});
+
+test('a token that has expired is fetched anew (code 40), on the first connect too', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const tokens = ['expired', 'fresh'];
+    let calls = 0;
+    const client = await connect({ ...options, backoffBase: 10, token: async () => tokens[calls++] });
+    const state = client.state;
+    await client.close();
+    return { calls, state, fetches: client.stats().tokenFetches };
+  }, options(t.peer));
+  assert.deepEqual(seen, { calls: 2, state: 'connected', fetches: 2 });
+  assert.deepEqual(t.peer.connections.slice(-2).map(({ auth }) => auth.token), ['expired', 'fresh']);
+});
+
+test('a static token that has expired ends with the cause', async (t) => {
+  const seen = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const error = await failure(() => client.connect());
+    return { error, state: client.state, cause: (await client.closed).type };
+  }, options(t.peer, { token: 'expired' }));
+  assert.equal(seen.error.serverCode, 40);
+  assert.equal(seen.error.code, 'auth');
+  assert.deepEqual([seen.state, seen.cause], ['failed', 'token-expired']);
+});
+
+test('a token function that throws or gives no string is a typed error with its cause', async (t) => {
+  const errors = await inPage(t, async ({ connect }, options) => {
+    const errors = [];
+    const tries = [
+      () => { throw new Error('no session'); },
+      () => Promise.reject(new Error('refused')),
+      () => 42,
+    ];
+    for (const token of tries) {
+      errors.push(await failure(() => connect({ ...options, token, maxAttempts: 1 })));
+    }
+    return errors;
+  }, options(t.peer));
+  assert.deepEqual(errors.map(({ code, cause }) => [code, cause]), [['token', 'no session'], ['token', 'refused'], ['token', undefined]]);
+});
+
+test('a wrong hello is an authentication error that carries the answer', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    try {
+      await connect(options);
+    } catch (error) {
+      return { ...plain(error), response: error.response };
+    }
+  }, options(t.peer, { params: { api_key: 'wrong-hello', user_id: 'alice' } }));
+  assert.equal(seen.code, 'auth');
+  assert.match(seen.response, /not the hello/);
+  const connection = await t.peer.until((all) => all.at(-1).closed && all.at(-1));
+  assert.equal(connection.query.api_key, 'wrong-hello');
+});
+
+test('no hello at all is a timeout, and the socket is closed', async (t) => {
+  const error = await inPage(t, ({ connect }, options) => failure(() => connect(options)),
+    options(t.peer, { params: { api_key: 'no-hello', user_id: 'alice' }, helloTimeout: 60, maxAttempts: 1 }));
+  assert.deepEqual([error.code, error.retryable], ['timeout', true]);
+  await t.peer.until((all) => all.at(-1).closed);
+});
+
+test('a refused API key ends at once with the code of the server', async (t) => {
+  const error = await inPage(t, ({ connect }, options) => failure(() => connect(options)),
+    options(t.peer, { params: { api_key: 'bad-key', user_id: 'alice' } }));
+  assert.deepEqual([error.code, error.serverCode, error.retryable], ['auth', 2, false]);
+});
+
+test('a server that is not there is a connect error after the last try', async (t) => {
+  const error = await inPage(t, ({ connect }, options) => failure(() => connect(options)),
+    options(t.peer, { url: 'ws://127.0.0.1:9', maxAttempts: 2, backoffBase: 10, backoffCap: 20 }));
+  assert.deepEqual([error.isEverwire, error.code, error.retryable], [true, 'connect', true]);
+}, { complaints: ['WebSocket connection to'] });
+
+test('the close code of the server decides: 1000 ends, others reconnect', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const back = step(client, ({ type }) => type === 'connected');
+    const lost = step(client, ({ type }) => type === 'disconnected');
+    await client.send({ cmd: 'close', code: 4321, reason: 'try again' });
+    const { closeCode, closeReason } = (await lost).error;
+    await back;
+    await client.send({ cmd: 'close', code: 1000, reason: 'enough' });
+    const cause = await client.closed;
+    return { closeCode, closeReason, cause: cause.type, error: plain(cause.error) };
+  }, options(t.peer, { backoffBase: 10 }));
+  assert.deepEqual([seen.closeCode, seen.closeReason], [4321, 'try again']);
+  assert.deepEqual([seen.cause, seen.error.closeCode], ['by-server', 1000]);
+});
+
+test('illegal close codes and reasons are refused, legal ones reach the server', async (t) => {
+  const errors = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const errors = [];
+    for (const [code, reason] of [[1001], [999], [5000], [1000.5], [0], [-1], [70000], [NaN], [4000, 'x'.repeat(124)], [4000, 'é'.repeat(62)]]) {
+      errors.push((await failure(() => client.close(code, reason))).code);
+    }
+    const state = client.state;
+    await client.close(4000, 'x'.repeat(123));
+    return { errors, state };
+  }, options(t.peer));
+  assert.deepEqual(errors, { errors: Array(10).fill('invalid-input'), state: 'connected' });
+  const connection = await t.peer.until((all) => all.at(-1).closed && all.at(-1));
+  assert.deepEqual(connection.closed, { code: 4000, reason: 'x'.repeat(123) });
+});
+
+test('a message over the limit ends the connection with a legal code, and the client comes back', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const lost = step(client, ({ type }) => type === 'disconnected');
+    const back = step(client, ({ type }) => type === 'connected');
+    let large = 0;
+    client.on('large', () => large += 1);
+    await client.send({ cmd: 'large', size: 5000 });
+    const { error } = await lost;
+    await back;
+    await client.close();
+    return { error: plain(error), large };
+  }, options(t.peer, { maxMessageSize: 4096, backoffBase: 10 }));
+  assert.deepEqual([seen.error.code, seen.large], ['too-large', 0]);
+  await t.peer.until((all) => all.at(-2).closed && all.at(-1).closed);
+  assert.equal(t.peer.connections.at(-2).closed.code, 4009);
+});
+
+test('wrong options are typed errors that name the field', async (t) => {
+  const errors = await inPage(t, async ({ createClient }, good) => {
+    const wrong = [
+      undefined, 'ws://x', { ...good, retries: 3 }, { ...good, url: 7 }, { ...good, url: 'no url' }, { ...good, url: 'ftp://x' },
+      { ...good, url: 'ws://user:pass@x' }, { ...good, dialect: 'esperanto' }, { ...good, dialect: 7 },
+      { ...good, dialect: { name: 'x', hello: { types: ['a', 1] } } }, { ...good, dialect: { name: 'x', typo: 1 } },
+      { ...good, token: 7 }, { ...good, token: undefined }, { ...good, params: 'x' }, { ...good, params: { user_id: 'a' } },
+      { ...good, headers: { a: 'b' } }, { ...good, protocols: 'x' }, { ...good, protocols: [1] }, { ...good, maxAttempts: -1 },
+      { ...good, maxAttempts: 1.5 }, { ...good, backoffBase: '1s' }, { ...good, backoffBase: 0 }, { ...good, backoffBase: 9000 },
+      { ...good, helloTimeout: 0 }, { ...good, openTimeout: -5 }, { ...good, silenceTimeout: Infinity }, { ...good, maxMessageSize: 0 },
+      { ...good, dialect: 'raw', url: undefined, token: undefined }, { ...good, dialect: { name: 'x', headers: { a: 'b' } } },
+    ];
+    const errors = [];
+    for (const options of wrong) {
+      const { isEverwire, code, path } = await failure(() => createClient(options));
+      errors.push(`${isEverwire ? '' : 'not typed: '}${code} ${path}`);
+    }
+    return errors;
+  }, options(t.peer));
+  assert.deepEqual(errors, [
+    'config options', 'config options', 'config retries', 'config url', 'config url', 'config url', 'config url', 'config dialect',
+    'config dialect', 'config hello.types[1]', 'config typo', 'config token', 'config token', 'config params', 'config params.api_key',
+    'unsupported headers', 'config protocols', 'config protocols', 'config maxAttempts', 'config maxAttempts', 'config backoffBase',
+    'config backoffBase', 'config backoffCap', 'config helloTimeout', 'config openTimeout', 'config silenceTimeout',
+    'config maxMessageSize', 'config url', 'unsupported headers',
+  ]);
+});
+
+test('wrong listeners and patterns are typed errors', async (t) => {
+  const errors = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const calls = [
+      () => client.on('a'), () => client.on(7, () => {}), () => client.on('', () => {}), () => client.on('a*', () => {}),
+      () => client.once('**.a', () => {}), () => client.onLifecycle('x'),
+    ];
+    const errors = [];
+    for (const call of calls) errors.push((await failure(call)).code);
+    return errors;
+  }, options(t.peer));
+  assert.deepEqual(errors, Array(6).fill('invalid-input'));
+});
+
+test('connecting twice is a clear error, and connecting anew after the end works', async (t) => {
+  const seen = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const early = await failure(() => client.ready());
+    const first = client.connect();
+    const twice = await failure(() => client.connect());
+    await first;
+    const again = await failure(() => client.connect());
+    await client.close();
+    await client.close();
+    await client.connect();
+    const state = client.state;
+    await client.close();
+    return { codes: [early, twice, again].map(({ code }) => code), state };
+  }, options(t.peer));
+  assert.deepEqual(seen, { codes: ['invalid-state', 'invalid-state', 'invalid-state'], state: 'connected' });
+});
+
+test('health checks go out, are answered, and their round trip is measured', async (t) => {
+  const stats = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    await next(client, 'health.check');
+    const stats = client.stats();
+    await client.close();
+    return stats;
+  }, options(t.peer, { healthCheckInterval: 50 }));
+  assert.ok(stats.healthChecks >= 1);
+  assert.ok(stats.latency >= 0);
+});
+
+test('a dialect of one\'s own, raw text and subprotocols', async (t) => {
+  const seen = await inPage(t, async ({ connect }, url) => {
+    const raw = await connect({ url: `${url}/anywhere?room=1`, dialect: 'raw' });
+    const texts = [];
+    raw.on('*', (event, type) => texts.push([event, type]));
+    await emit(raw, 'not JSON', '{"kind":"a"}');
+    await raw.close();
+    const mine = await connect({ url, dialect: { name: 'mine', type_field: 'kind', url: { path: '/mine' } } });
+    const kinds = [];
+    mine.on('*', (event, type) => kinds.push(type));
+    const done = next(mine, 'last');
+    await mine.send({ cmd: 'emit', frames: ['{"kind":"a"}', '{"type":"b"}', '{"kind":"last"}'] });
+    await done;
+    await mine.close();
+    return { texts, kinds };
+  }, t.peer.ws);
+  assert.deepEqual(seen.texts, [['not JSON', 'unknown'], [{ kind: 'a' }, 'unknown'], [{ type: 'emitted' }, 'emitted']]);
+  assert.deepEqual(seen.kinds, ['a', 'unknown', 'last']);
+  assert.deepEqual(t.peer.connections.slice(-2).map(({ path, query }) => [path, query]), [['/anywhere', { room: '1' }], ['/mine', {}]]);
+});
+
+test('many clients in one page are independent, and leave no socket behind', async (t) => {
+  const before = t.peer.connections.length;
+  const counts = await inPage(t, async ({ connect }, options) => {
+    const clients = await Promise.all(Array.from({ length: 20 }, () => connect(options)));
+    const counts = clients.map(() => 0);
+    clients.forEach((client, index) => client.on('a', () => counts[index] += 1));
+    await Promise.all(clients.map((client, index) => emit(client, ...Array(index).fill('{"type":"a"}'))));
+    await Promise.all(clients.map((client) => client.close()));
+    return counts;
+  }, options(t.peer));
+  assert.deepEqual(counts, Array.from({ length: 20 }, (_, index) => index));
+  await t.peer.until((all) => all.every(({ closed }) => closed));
+  assert.equal(t.peer.connections.length, before + 20);
+});
+
+test('a client that the page has let go of stays connected and goes on calling', async (t) => {
+  const calls = await inPage(t, async ({ connect }, options) => {
+    globalThis.calls = 0;
+    const client = await connect(options);
+    client.on('tick', () => globalThis.calls += 1);
+    await client.send({ cmd: 'emit', frames: ['{"type":"tick"}'] });
+  }, options(t.peer));
+  assert.equal(calls, undefined);
+  const session = await t.context.newCDPSession(t.page);
+  await t.page.waitForFunction(() => globalThis.calls === 1);
+  for (let round = 0; round < 3; round += 1) await session.send('HeapProfiler.collectGarbage');
+  const connection = t.peer.connections.at(-1);
+  assert.equal(connection.closed, undefined);
+  connection.say('{"type":"tick"}');
+  await t.page.waitForFunction(() => globalThis.calls === 2);
+});
+
+test('the wasm file that cannot be loaded is a typed error, and the next try loads it', async (t) => {
+  let broken = true;
+  await t.page.route('**/everwire_bg.wasm', (route) => (broken ? route.abort() : route.continue()));
+  const failed = await inPage(t, ({ connect }, options) => failure(() => connect(options)), options(t.peer));
+  assert.deepEqual([failed.code, failed.retryable], ['load', true]);
+  broken = false;
+  const state = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const { state } = client;
+    await client.close();
+    return state;
+  }, options(t.peer));
+  assert.equal(state, 'connected');
+}, { complaints: ['Failed to load resource'] });
+
+test('a token is never in an error or in a step of the life cycle', async (t) => {
+  const told = await inPage(t, async ({ createClient }, options) => {
+    const told = [];
+    const tell = (value) => told.push(JSON.stringify(value, (key, value) => (value instanceof Error ? { ...value, text: `${value} ${value.stack} ${value.cause}` } : value)));
+    for (const dialect of ['stream', 'stream-v1']) {
+      const client = await createClient({ ...options, dialect, maxAttempts: 2, backoffBase: 10, helloTimeout: 100 });
+      client.onLifecycle(tell);
+      await client.connect().catch(tell);
+    }
+    return told;
+  }, options(t.peer, { token: 'verysecret', params: { api_key: 'wrong-hello', user_id: 'alice' } }));
+  assert.ok(told.length > 5);
+  assert.deepEqual(told.filter((text) => text.includes('verysecret')), []);
+});
