@@ -326,6 +326,7 @@ async fn shutdown_tells_every_client_after_the_last_event() {
     };
     tokio::join!(soon(running.shutdown()), clients);
     assert!(TcpStream::connect(address).await.is_err(), "it listens no more");
+    assert_eq!(server.bind("127.0.0.1:0").await.unwrap_err().kind(), everwire::ErrorKind::InvalidState);
     assert_eq!(server.stats().closed_by_server, [(1001, 3)].into());
 }
 
@@ -334,6 +335,16 @@ async fn shutdown_does_not_wait_for_a_client_that_hangs() {
     let running = start(builder().close_timeout(Duration::from_millis(200))).await;
     let (_hangs, _) = connect(&running).await;
     timeout(Duration::from_secs(3), running.shutdown()).await.expect("bounded");
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_leaves_no_socket_behind() {
+    let running = start(builder()).await;
+    let (mut socket, _) = connect(&running).await;
+    let address = running.local_addr();
+    drop(running);
+    assert!(matches!(soon(socket.next()).await, Some(Err(_))));
+    soon(async { while TcpStream::connect(address).await.is_ok() {} }).await;
 }
 
 #[tokio::test]
