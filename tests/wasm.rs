@@ -139,7 +139,8 @@ async fn the_hello_timeout_and_the_backoff_run_on_the_clock_of_the_browser() {
 #[wasm_bindgen_test]
 async fn a_dropped_connection_is_detached_and_replaced() {
     play();
-    let client = builder("wss://example.com").backoff(Duration::from_millis(1), Duration::from_millis(50)).build().unwrap();
+    let client =
+        builder("wss://example.com").backoff(Duration::from_millis(1), Duration::from_millis(50)).build().unwrap();
     let seen = types(&client);
     client.connect().unwrap();
     client.ready().await.unwrap();
@@ -192,7 +193,7 @@ async fn dropping_the_last_handle_closes_the_socket() {
     client.ready().await.unwrap();
     let ended = Rc::new(RefCell::new(None));
     let into = ended.clone();
-    let (sender, receiver) = futures::channel::oneshot::channel();
+    let (sender, receiver) = futures::channel::oneshot::channel::<()>();
     let sender = RefCell::new(Some(sender));
     client
         .on_lifecycle(move |step| {

@@ -4,6 +4,7 @@
 
 mod dispatch;
 mod error;
+mod json;
 mod options;
 mod payload;
 mod values;

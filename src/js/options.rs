@@ -1,6 +1,6 @@
 //! The options object, read field by field. What is wrong is named, and what is not known is refused.
 
-use super::error::thrown;
+use super::{error::thrown, json};
 use crate::{
     client::ClientBuilder,
     platform,
@@ -25,7 +25,7 @@ pub(super) fn read(options: &JsValue) -> Result<ClientBuilder, Error> {
         .collect();
     let dialect = match fields.iter().find(|(name, _)| name == "dialect") {
         Some((_, value)) => dialect(value)?,
-        None => Dialect::stream(),
+        None => builtin("stream")?,
     };
     let BackoffRule { mut base, mut cap, .. } = BackoffRule::default();
     let mut builder = ClientBuilder::new(dialect);
@@ -90,10 +90,15 @@ async fn ask(fetch: Function) -> Result<String, Error> {
 
 fn dialect(value: &JsValue) -> Result<Dialect, Error> {
     match (value.as_string(), value.is_object()) {
-        (Some(name), _) => Dialect::builtin(&name),
-        (None, true) => Dialect::from_json(&written("dialect", value)?),
+        (Some(name), _) => builtin(&name),
+        (None, true) => Dialect::from_document(json("dialect", value)?),
         _ => Err(wrong("dialect", "must be a name or an object")),
     }
+}
+
+fn builtin(name: &str) -> Result<Dialect, Error> {
+    let document = json::parse(Dialect::builtin_json(name)?);
+    Dialect::from_document(document.unwrap_or_default())
 }
 
 fn text(value: &JsValue) -> Option<String> {
@@ -116,7 +121,7 @@ fn count(name: &str, value: &JsValue) -> Result<u32, Error> {
 }
 
 fn json(name: &str, value: &JsValue) -> Result<Value, Error> {
-    serde_json::from_str(&written(name, value)?).map_err(|_| wrong(name, "must be a value that JSON knows"))
+    json::parse(&written(name, value)?).ok_or_else(|| wrong(name, "must be a value that JSON knows"))
 }
 
 /// The value as JSON text.

@@ -1,5 +1,6 @@
 //! A message that stays in JavaScript: wasm knows it by the number that its type has.
 
+use super::json;
 use crate::{
     platform::FromBrowser,
     proto::{Class, Payload},
@@ -133,7 +134,14 @@ impl Payload for JsPayload {
     }
 
     fn json(&self) -> Option<Value> {
-        serde_json::from_str(&self.data.dyn_ref::<JsString>()?.as_string()?).ok()
+        match &self.parsed {
+            Some(parsed) => json::read(parsed),
+            None => json::parse_text(self.data.dyn_ref()?),
+        }
+    }
+
+    fn write_json(value: &Value) -> String {
+        json::write(value)
     }
 
     fn size(&self) -> usize {

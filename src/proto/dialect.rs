@@ -248,8 +248,13 @@ impl Dialect {
     /// # Errors
     /// [`ErrorKind::Config`] with the path `dialect` if there is none of that name.
     pub fn builtin(name: &str) -> Result<Self, Error> {
+        Self::from_json(Self::builtin_json(name)?)
+    }
+
+    /// The text of a built-in dialect.
+    pub(crate) fn builtin_json(name: &str) -> Result<&'static str, Error> {
         match BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
-            Some((_, json)) => Self::from_json(json),
+            Some((_, json)) => Ok(json),
             None => Err(Error::new(
                 ErrorKind::Config,
                 "no such dialect; the built-in ones are stream, stream-v1, envelope and raw",
@@ -291,6 +296,11 @@ impl Dialect {
             let message = format!("is not JSON at line {}, column {}", error.line(), error.column());
             Error::new(ErrorKind::Config, message).with_path("dialect")
         })?;
+        Self::from_document(document)
+    }
+
+    /// Reads a dialect from a document and checks it.
+    pub(crate) fn from_document(document: Value) -> Result<Self, Error> {
         let dialect = dialect_reader::dialect(document)?;
         dialect.check()?;
         Ok(dialect)
@@ -389,9 +399,7 @@ impl Dialect {
 
 impl<'de> Deserialize<'de> for Dialect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let dialect = dialect_reader::dialect(Value::deserialize(deserializer)?).map_err(D::Error::custom)?;
-        dialect.check().map_err(D::Error::custom)?;
-        Ok(dialect)
+        Self::from_document(Value::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

@@ -114,6 +114,11 @@ pub trait Payload: Sized {
     /// The whole document, for control messages. `None` if it is no JSON.
     fn json(&self) -> Option<Value>;
 
+    /// A value as JSON text, written as the target does it: a browser has a writer of its own, which need not be downloaded.
+    fn write_json(value: &Value) -> String {
+        value.to_string()
+    }
+
     /// The size in bytes (in a browser: in UTF-16 units).
     fn size(&self) -> usize;
 }

@@ -15,7 +15,7 @@ pub(super) struct ServerError {
     pub(super) error: Error,
 }
 
-pub(super) fn read(rule: &ErrorRule, document: &Value) -> ServerError {
+pub(super) fn read(rule: &ErrorRule, document: &Value, write_json: fn(&Value) -> String) -> ServerError {
     let first = |paths: &[String]| paths.iter().find_map(|path| member(document, path)).cloned();
     let code = first(&rule.code).as_ref().and_then(number);
     let status = first(&rule.status).as_ref().and_then(number);
@@ -33,7 +33,7 @@ pub(super) fn read(rule: &ErrorRule, document: &Value) -> ServerError {
         Some(Value::String(message)) => message,
         _ => "the server reported an error".to_owned(),
     };
-    let mut error = Error::new(kind, message).with_code(code).with_response(excerpt(document));
+    let mut error = Error::new(kind, message).with_code(code).with_response(excerpt(document, write_json));
     if let Some(status) = status.and_then(|status| u16::try_from(status).ok()) {
         error = error.with_status(status);
     }
@@ -46,8 +46,8 @@ fn number(value: &Value) -> Option<i64> {
 }
 
 /// The document as text, cut where it is long.
-pub(super) fn excerpt(document: &Value) -> String {
-    let mut text = document.to_string();
+pub(super) fn excerpt(document: &Value, write_json: fn(&Value) -> String) -> String {
+    let mut text = write_json(document);
     if text.len() > MAX_RESPONSE {
         text.truncate(text.floor_char_boundary(MAX_RESPONSE));
     }
@@ -62,7 +62,11 @@ mod tests {
     use serde_json::json;
 
     fn stream(error: Value) -> ServerError {
-        read(Dialect::stream().errors.as_ref().unwrap(), &json!({"type": "connection.error", "error": error}))
+        read(
+            Dialect::stream().errors.as_ref().unwrap(),
+            &json!({"type": "connection.error", "error": error}),
+            Value::to_string,
+        )
     }
 
     // S0-12, and the code table of Stream.

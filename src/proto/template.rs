@@ -16,6 +16,7 @@ pub(super) struct Params<'a> {
     pub(super) given: &'a Map<String, Value>,
     /// Given by the dialect; templates themselves.
     pub(super) defaults: &'a Map<String, Value>,
+    pub(super) write_json: fn(&Value) -> String,
 }
 
 /// A default may use parameters, which may be defaults again: but not for ever.
@@ -82,12 +83,17 @@ impl Params<'_> {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Placeholder(placeholder) => {
                     if let Some(value) = self.lookup(placeholder, depth)? {
-                        text.push_str(&plain(&value));
+                        text.push_str(&self.plain(&value));
                     }
                 }
             }
         }
         Ok(text)
+    }
+
+    /// A value as text.
+    pub(super) fn plain<'v>(&self, value: &'v Value) -> Cow<'v, str> {
+        plain(value, self.write_json)
     }
 
     fn lookup(&self, placeholder: Placeholder<'_>, depth: u8) -> Result<Option<Value>, Error> {
@@ -101,10 +107,10 @@ impl Params<'_> {
 }
 
 /// A value as text: a string as it is, anything else as JSON.
-pub(super) fn plain(value: &Value) -> Cow<'_, str> {
+pub(super) fn plain(value: &Value, write_json: fn(&Value) -> String) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(other.to_string()),
+        other => Cow::Owned(write_json(other)),
     }
 }
 
@@ -208,8 +214,15 @@ mod tests {
     fn fill(template: Value, given: Value, defaults: Value) -> Result<Option<Value>, Error> {
         let token = Secret::from("t0k".to_owned());
         let (Value::Object(given), Value::Object(defaults)) = (given, defaults) else { unreachable!() };
-        Params { token: Some(&token), connection_id: None, client: "me/1", given: &given, defaults: &defaults }
-            .fill(&template)
+        Params {
+            token: Some(&token),
+            connection_id: None,
+            client: "me/1",
+            given: &given,
+            defaults: &defaults,
+            write_json: Value::to_string,
+        }
+        .fill(&template)
     }
 
     // S0-4: `user_details` defaults to `{"id": user_id}`.

@@ -64,7 +64,7 @@ pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) 
     for (name, template) in &dialect.url.query {
         let Some(value) = params.fill(template)? else { continue };
         let name = encode(name);
-        let value = encode(&template::plain(&value));
+        let value = encode(&params.plain(&value));
         let shown_value = if template::has_placeholder(template) { HIDDEN } else { &value };
         add(&format!("{name}={value}"), &format!("{name}={shown_value}"));
     }
@@ -114,6 +114,7 @@ mod tests {
             client: "me/1 (abc)",
             given: &given,
             defaults: &dialect.defaults,
+            write_json: Value::to_string,
         };
         dial_url(base, dialect, &params).unwrap()
     }

@@ -103,7 +103,9 @@ impl<P: Payload> Session<P> {
         if let Some(document) = &document {
             if role.hello && self.is_complete_hello(document) {
                 let id = self.settings.dialect.hello.as_ref().and_then(|hello| hello.connection_id.as_deref());
-                let id = id.and_then(|path| member(document, path)).map(|id| Arc::from(&*template::plain(id)));
+                let id = id
+                    .and_then(|path| member(document, path))
+                    .map(|id| Arc::from(&*template::plain(id, P::write_json)));
                 self.up(id);
                 return self.deliver(payload);
             }
@@ -118,8 +120,12 @@ impl<P: Payload> Session<P> {
             }
         }
         let response = match &document {
-            Some(document) => server_error::excerpt(document),
-            None => payload.json().as_ref().map(server_error::excerpt).unwrap_or_default(),
+            Some(document) => server_error::excerpt(document, P::write_json),
+            None => payload
+                .json()
+                .as_ref()
+                .map(|document| server_error::excerpt(document, P::write_json))
+                .unwrap_or_default(),
         };
         let error = Error::new(ErrorKind::Auth, "the first frame of the server is not the hello");
         self.fail(error.with_response(response), Action::Fatal);
@@ -135,7 +141,7 @@ impl<P: Payload> Session<P> {
         let rule = self.settings.dialect.errors.as_ref()?;
         let bare =
             || class == Class::Untyped && rule.bare.as_ref().is_some_and(|path| member(document, path).is_some());
-        (role.error || bare()).then(|| server_error::read(rule, document))
+        (role.error || bare()).then(|| server_error::read(rule, document, P::write_json))
     }
 
     fn control(&mut self, role: Role, payload: P) {
@@ -167,7 +173,7 @@ impl<P: Payload> Session<P> {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
         let params = self.settings.params(None, self.connection_id.as_deref());
         match params.fill(&rule.frame) {
-            Ok(Some(frame)) => self.write(Message::from(frame), false),
+            Ok(Some(frame)) => self.write(Message::Text(P::write_json(&frame)), false),
             Ok(None) => {}
             Err(error) => self.report(error),
         }

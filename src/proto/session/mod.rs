@@ -212,6 +212,7 @@ impl<P: Payload> Session<P> {
     /// # Errors
     /// [`ErrorKind::Config`] with the path of the setting that is wrong.
     pub fn new(mut settings: Settings) -> Result<Self, Error> {
+        settings.write_json = P::write_json;
         let clamped = settings.check()?;
         let roles = Roles::new(&settings.dialect);
         let token = match &settings.token {

@@ -58,6 +58,9 @@ pub struct Settings {
     pub silence: Option<Duration>,
     /// The seed of all randomness.
     pub seed: u64,
+    /// How values are written; the session sets it to what its payload says.
+    #[doc(hidden)]
+    pub write_json: fn(&Value) -> String,
 }
 
 impl fmt::Debug for Settings {
@@ -91,6 +94,7 @@ impl Settings {
             health_interval: None,
             silence: None,
             seed: 0,
+            write_json: |_| String::new(),
         }
     }
 
@@ -169,7 +173,14 @@ impl Settings {
     }
 
     pub(super) fn params<'a>(&'a self, token: Option<&'a Secret>, connection_id: Option<&'a str>) -> Params<'a> {
-        Params { token, connection_id, client: &self.client, given: &self.params, defaults: &self.dialect.defaults }
+        Params {
+            token,
+            connection_id,
+            client: &self.client,
+            given: &self.params,
+            defaults: &self.dialect.defaults,
+            write_json: self.write_json,
+        }
     }
 
     pub(super) fn dial_url(&self, token: Option<&Secret>) -> Result<DialUrl, Error> {
@@ -178,12 +189,16 @@ impl Settings {
 
     pub(super) fn first_frame(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
         let Some(template) = &self.dialect.first_frame else { return Ok(None) };
-        Ok(self.params(token, None).fill(template)?.map(|frame| frame.to_string()))
+        Ok(self.params(token, None).fill(template)?.map(|frame| (self.write_json)(&frame)))
     }
 
     pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
         let Some(rule) = &self.dialect.health_check else { return Ok(String::new()) };
-        Ok(self.params(None, connection_id).fill(&rule.frame)?.map(|frame| frame.to_string()).unwrap_or_default())
+        Ok(self
+            .params(None, connection_id)
+            .fill(&rule.frame)?
+            .map(|frame| (self.write_json)(&frame))
+            .unwrap_or_default())
     }
 
     pub(super) fn health_interval(&self) -> Duration {
