@@ -165,6 +165,7 @@ async fn a_message_over_the_limit_closes_with_a_code_that_a_page_may_send() {
     say(&"x".repeat(101));
     say(r#"{"type":"too late"}"#);
     let mut events = client.events();
+    assert_eq!(events.next().await.unwrap().event_type(), "unknown");
     assert_eq!(events.next().await.unwrap().event_type(), "connection.ok");
     assert_eq!(*seen.borrow(), ["unknown", "connection.ok"]);
     assert!(closed().starts_with("[4009,"), "{}", closed());
