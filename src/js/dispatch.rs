@@ -8,7 +8,7 @@ use crate::{
 };
 use js_sys::{Array, Function, JsString};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(module = "/src/js/edge.js")]
 extern "C" {
@@ -25,11 +25,15 @@ extern "C" {
     #[wasm_bindgen(method, js_name = takeOff)]
     pub(super) fn take_off(this: &Entry);
 
-    /// Gives nothing, or a list of what was thrown, or null for a text that is no JSON.
-    fn deliver(entries: &Array, data: &JsValue, parse: bool, kind: &JsString) -> JsValue;
+    fn deliver(entries: &Array, data: &JsValue, parse: bool, kind: &JsValue) -> u32;
 
-    fn call(entries: &Array, first: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = takeThrown)]
+    fn take_thrown() -> Array;
 }
+
+/// What `deliver` answers; anything else: listeners threw.
+const DELIVERED: u32 = 0;
+const NOT_JSON: u32 = 1;
 
 /// The listeners of one client, as its handle and its driver share them.
 #[derive(Default)]
@@ -87,23 +91,22 @@ impl Dispatch<JsPayload> for JsDispatch {
         let audience = self.audience(&payload);
         let Some(entries) = &audience.entries else { return };
         let (data, parse) = payload.into_document();
-        let answer = deliver(entries, &data, parse, &audience.name);
-        if answer.is_undefined() {
-            return;
+        match deliver(entries, &data, parse, &audience.name) {
+            DELIVERED => {}
+            NOT_JSON => failures.push(Error::new(ErrorKind::Decode, "an event is not JSON")),
+            _ => {
+                let failed = |value| thrown(ErrorKind::Listener, "a listener threw", value);
+                failures.extend(take_thrown().iter().map(failed));
+            }
         }
-        if answer.is_null() {
-            failures.push(Error::new(ErrorKind::Decode, "an event is not JSON"));
-            return;
-        }
-        let failed = |value| thrown(ErrorKind::Listener, "a listener threw", value);
-        failures.extend(answer.unchecked_into::<Array>().iter().map(failed));
     }
 
     fn lifecycle(&mut self, step: &Lifecycle) {
         let entries: Array = self.listeners.lifecycle.borrow().iter().collect();
         if entries.length() > 0 {
             // Nobody is left to tell of a lifecycle listener that throws; the browser's console has it.
-            call(&entries, &values::lifecycle(step));
+            deliver(&entries, &values::lifecycle(step), false, &JsValue::UNDEFINED);
+            take_thrown();
         }
     }
 }

@@ -92,8 +92,7 @@ impl FromBrowser for JsPayload {
         Self::new(text.into(), length, Kind::Json)
     }
 
-    fn binary(bytes: ArrayBuffer) -> Self {
-        let size = bytes.byte_length() as usize;
+    fn binary(bytes: ArrayBuffer, size: usize) -> Self {
         Self::new(bytes.into(), size, Kind::Binary)
     }
 }

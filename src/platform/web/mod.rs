@@ -1,6 +1,7 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
 mod socket;
+mod task;
 
 pub(crate) use socket::{FromBrowser, SocketConnector, headers_unsupported};
 
@@ -37,7 +38,7 @@ pub(crate) type Bytes = std::rc::Rc<[u8]>;
 
 /// Runs a task in the background, on the page's event loop.
 pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), Error> {
-    wasm_bindgen_futures::spawn_local(task);
+    task::spawn(task);
     Ok(())
 }
 
@@ -68,10 +69,10 @@ pub(crate) fn seed() -> u64 {
     ((js_sys::Math::random() * 4_294_967_296.0) as u64) << 32 | (js_sys::Math::random() * 4_294_967_296.0) as u64
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(module = "/src/platform/web/glue.js")]
 extern "C" {
     /// Milliseconds of a monotonic clock, in pages and in workers.
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    #[wasm_bindgen(js_name = now)]
     fn performance_now() -> f64;
 }
 

@@ -3,7 +3,7 @@
 //! The handlers are closures that the socket owns. They put what comes in into an inbox and wake the driver; before they
 //! are dropped they are detached, so that the browser can never call one that is gone.
 
-use super::{Bytes, Text};
+use super::{Bytes, Text, task};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Payload},
     transport::{Connector, Incoming, SocketConfig, Transport},
@@ -17,8 +17,15 @@ use std::{
     rc::Rc,
     task::{Context, Poll, Waker},
 };
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
-use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
+use web_sys::{BinaryType, CloseEvent, WebSocket};
+
+#[wasm_bindgen(module = "/src/platform/web/glue.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = onMessage)]
+    fn on_message(socket: &WebSocket, receive: &JsValue);
+}
 
 /// So much may wait in the browser to be written before a message is refused.
 const WRITE_LIMIT: usize = 16 << 20;
@@ -32,8 +39,8 @@ const LONGEST_REASON: usize = 123;
 pub(crate) trait FromBrowser: Payload + 'static {
     /// A text message of `length` UTF-16 units.
     fn text(text: JsString, length: usize) -> Self;
-    /// A binary message.
-    fn binary(bytes: ArrayBuffer) -> Self;
+    /// A binary message of `size` bytes.
+    fn binary(bytes: ArrayBuffer, size: usize) -> Self;
 }
 
 impl FromBrowser for Event<Text, Bytes> {
@@ -41,7 +48,7 @@ impl FromBrowser for Event<Text, Bytes> {
         Event::from_text(String::from(text).into())
     }
 
-    fn binary(bytes: ArrayBuffer) -> Self {
+    fn binary(bytes: ArrayBuffer, _size: usize) -> Self {
         Event::from_binary(Uint8Array::new(&bytes).to_vec().into())
     }
 }
@@ -90,7 +97,7 @@ pub(crate) struct Socket<P> {
 /// The closures that the browser calls. They live as long as the socket.
 struct Handlers {
     _open: Closure<dyn FnMut()>,
-    _message: Closure<dyn FnMut(MessageEvent)>,
+    _message: Closure<dyn FnMut(JsValue, i32)>,
     _close: Closure<dyn FnMut(CloseEvent)>,
 }
 
@@ -200,13 +207,13 @@ impl Handlers {
             wake(&opened);
         });
         let (received, socket) = (shared.clone(), web.clone());
-        let message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            let taken = received.borrow_mut().take(event.data());
+        let message = Closure::<dyn FnMut(JsValue, i32)>::new(move |data: JsValue, size: i32| {
+            let taken = received.borrow_mut().take(data, size);
             if let Err(error) = taken {
                 close(&socket, 1009, error.message());
                 received.borrow_mut().end(CloseInfo { error: Some(error), ..CloseInfo::default() });
             }
-            wake(&received);
+            task::at_once(|| wake(&received));
         });
         let ended = shared.clone();
         let close = Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
@@ -216,7 +223,7 @@ impl Handlers {
             wake(&ended);
         });
         web.set_onopen(Some(open.as_ref().unchecked_ref()));
-        web.set_onmessage(Some(message.as_ref().unchecked_ref()));
+        on_message(web, message.as_ref());
         web.set_onclose(Some(close.as_ref().unchecked_ref()));
         Self { _open: open, _message: message, _close: close }
     }
@@ -224,22 +231,15 @@ impl Handlers {
 
 impl<P: FromBrowser> Shared<P> {
     /// Puts a message into the inbox, unless the end has come already.
-    fn take(&mut self, data: JsValue) -> Result<(), Error> {
+    fn take(&mut self, data: JsValue, size: i32) -> Result<(), Error> {
         if self.end.is_some() {
             return Ok(());
         }
-        let payload = match data.dyn_into::<JsString>() {
-            Ok(text) => {
-                let length = text.length() as usize;
-                self.check_size(length)?;
-                P::text(text, length)
-            }
-            Err(data) => {
-                let bytes: ArrayBuffer = data.unchecked_into();
-                self.check_size(bytes.byte_length() as usize)?;
-                P::binary(bytes)
-            }
-        };
+        let (length, is_text) = if size < 0 { (-1 - size, false) } else { (size, true) };
+        let size = length.unsigned_abs() as usize;
+        self.check_size(size)?;
+        let payload =
+            if is_text { P::text(data.unchecked_into(), size) } else { P::binary(data.unchecked_into(), size) };
         if self.inbox.len() >= INBOX_LIMIT {
             return Err(Error::new(ErrorKind::Overflow, "too many messages are waiting to be read"));
         }
