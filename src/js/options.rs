@@ -4,10 +4,9 @@ use super::error::thrown;
 use crate::{
     client::ClientBuilder,
     platform,
-    proto::{BackoffRule, Dialect, Error, ErrorKind},
+    proto::{BackoffRule, Dialect, Error, ErrorKind, Json},
 };
 use js_sys::{Array, Function, JSON, JsString, Object, Promise};
-use serde_json::Value;
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -47,8 +46,8 @@ fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuil
         "url" => builder.url(text(value).ok_or_else(|| wrong(name, "must be a string or a URL"))?),
         "token" => token(builder, value)?,
         "params" => {
-            let Value::Object(params) = json(name, value)? else { return Err(wrong(name, "must be an object")) };
-            params.into_iter().fold(builder, |builder, (name, value)| builder.json_param(name, value))
+            let Json::Object(params) = json(name, value)? else { return Err(wrong(name, "must be an object")) };
+            params.into_members().into_iter().fold(builder, |builder, (name, value)| builder.json_param(name, value))
         }
         "protocols" => {
             if !Array::is_array(value) || !Array::from(value).iter().all(|protocol| protocol.is_string()) {
@@ -115,8 +114,8 @@ fn count(name: &str, value: &JsValue) -> Result<u32, Error> {
     }
 }
 
-fn json(name: &str, value: &JsValue) -> Result<Value, Error> {
-    serde_json::from_str(&written(name, value)?).map_err(|_| wrong(name, "must be a value that JSON knows"))
+fn json(name: &str, value: &JsValue) -> Result<Json, Error> {
+    Json::parse(&written(name, value)?).ok_or_else(|| wrong(name, "must be a value that JSON knows"))
 }
 
 /// The value as JSON text.

@@ -2,10 +2,9 @@
 
 use crate::{
     platform::FromBrowser,
-    proto::{Class, Payload},
+    proto::{Class, Json, Payload},
 };
 use js_sys::{ArrayBuffer, JsString};
-use serde_json::Value;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
@@ -132,8 +131,8 @@ impl Payload for JsPayload {
         }
     }
 
-    fn json(&self) -> Option<Value> {
-        serde_json::from_str(&self.data.dyn_ref::<JsString>()?.as_string()?).ok()
+    fn json(&self) -> Option<Json> {
+        Json::parse(&self.data.dyn_ref::<JsString>()?.as_string()?)
     }
 
     fn size(&self) -> usize {

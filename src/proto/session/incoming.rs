@@ -3,12 +3,12 @@
 use super::super::{
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
+    json::Json,
     message::{Class, Message, Payload},
     server_error::{self, ServerError},
     template,
 };
 use super::{Link, Output, Session};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// What the control types of a dialect are for. A type may be for more than one thing: in Stream's v1 the hello and the
@@ -125,13 +125,13 @@ impl<P: Payload> Session<P> {
         self.fail(error.with_response(response), Action::Fatal);
     }
 
-    fn is_complete_hello(&self, document: &Value) -> bool {
+    fn is_complete_hello(&self, document: &Json) -> bool {
         let hello = self.settings.dialect.hello.as_ref();
         hello.is_some_and(|hello| hello.requires.iter().all(|path| member(document, path).is_some()))
     }
 
     /// The error in a frame, if it is one by its type or by the member that stands for one.
-    fn server_error(&self, class: Class, role: Role, document: &Value) -> Option<ServerError> {
+    fn server_error(&self, class: Class, role: Role, document: &Json) -> Option<ServerError> {
         let rule = self.settings.dialect.errors.as_ref()?;
         let bare =
             || class == Class::Untyped && rule.bare.as_ref().is_some_and(|path| member(document, path).is_some());
@@ -167,7 +167,7 @@ impl<P: Payload> Session<P> {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
         let params = self.settings.params(None, self.connection_id.as_deref());
         match params.fill(&rule.frame) {
-            Ok(Some(frame)) => self.write(Message::from(frame), false),
+            Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
             Ok(None) => {}
             Err(error) => self.report(error),
         }

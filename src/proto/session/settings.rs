@@ -4,12 +4,12 @@ use super::super::{
     backoff::BackoffRule,
     dialect::Dialect,
     error::{Error, ErrorKind},
+    json::Object,
     lifecycle::Lifecycle,
     secret::Secret,
     template::Params,
     url::{self, DialUrl, UrlParts},
 };
-use serde_json::{Map, Value};
 use std::{fmt, time::Duration};
 
 /// Where tokens come from (S0-13).
@@ -31,7 +31,7 @@ pub struct Settings {
     /// The URL the user gave, taken apart.
     pub url: UrlParts,
     /// Parameters for the dialect.
-    pub params: Map<String, Value>,
+    pub params: Object,
     /// Request headers besides those of the dialect.
     pub headers: Vec<(String, String)>,
     /// Subprotocols besides those of the dialect.
@@ -77,7 +77,7 @@ impl Settings {
         Self {
             dialect,
             url,
-            params: Map::new(),
+            params: Object::new(),
             headers: Vec::new(),
             protocols: Vec::new(),
             client: String::new(),
@@ -178,12 +178,12 @@ impl Settings {
 
     pub(super) fn first_frame(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
         let Some(template) = &self.dialect.first_frame else { return Ok(None) };
-        Ok(self.params(token, None).fill(template)?.map(|frame| frame.to_string()))
+        Ok(self.params(token, None).fill(template)?.map(|frame| frame.text()))
     }
 
     pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
         let Some(rule) = &self.dialect.health_check else { return Ok(String::new()) };
-        Ok(self.params(None, connection_id).fill(&rule.frame)?.map(|frame| frame.to_string()).unwrap_or_default())
+        Ok(self.params(None, connection_id).fill(&rule.frame)?.map(|frame| frame.text()).unwrap_or_default())
     }
 
     pub(super) fn health_interval(&self) -> Duration {
