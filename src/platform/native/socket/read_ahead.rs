@@ -89,7 +89,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_arrives_whole_whatever_the_sizes_of_the_reads() {
-        let sent: Vec<u8> = (0..1_000_000_u32).map(|index| (index * 31 >> 3) as u8).collect();
+        let sent: Vec<u8> = (0..1_000_000_u32).map(|index| ((index * 31) >> 3) as u8).collect();
         let (mut write, read) = duplex(300_000);
         let (mut read, bytes) = (ReadAhead::new(read), sent.clone());
         let write = async move { write.write_all(&bytes).await.expect("written") };
