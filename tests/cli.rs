@@ -189,7 +189,7 @@ async fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
         (&["listen", "no url"], "url"),
         (&["listen", "http://127.0.0.1:9", "--silence-timeout", "soon"], "silence-timeout"),
         (&["serve", "--port", "0"], "--secret"),
-        (&["serve", "--dev", "--port", "0", "--rate", "-1"], "rate"),
+        (&["serve", "--dev", "--port", "0", "--rate=-1"], "rate"),
     ] {
         let output = finish(everwire().args(args)).await;
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));

@@ -57,11 +57,12 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
             }
         }
     };
-    tokio::select! {
-        () = interrupt.wait() => {}
-        () = elapsed(time) => {}
-        () = printing => {}
-    }
+    let lost = tokio::select! {
+        () = interrupt.wait() => None,
+        () = elapsed(time) => None,
+        () = printing => None,
+        cause = client.closed() => Some(cause),
+    };
     drop(replay);
     let reported = pages.last_reports().await;
     listen::close(&client, &mut interrupt).await;
@@ -70,7 +71,10 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
         () = interrupt.wait() => {}
     }
     summarise(output, received, &reported);
-    Ok(())
+    match lost {
+        Some(cause) => Failure::of_cause(&cause),
+        None => Ok(()),
+    }
 }
 
 fn time_limit(seconds: Option<f64>) -> Result<Option<Duration>, Failure> {

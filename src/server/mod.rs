@@ -80,13 +80,19 @@ impl Server {
     }
 
     /// The WebSocket routes alone, to be merged with one's own. It must be served with
-    /// [`axum::serve`] or another server that lets connections be upgraded.
+    /// [`axum::serve()`] or another server that lets connections be upgraded.
     pub fn router(&self) -> Router {
         routes().with_state(self.shared.clone())
     }
 
     /// Listens on this address, and serves the WebSocket routes and the static folders.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Connect`] if it cannot listen there, [`ErrorKind::InvalidState`] once the server was closed.
     pub async fn bind(&self, address: impl ToSocketAddrs) -> Result<Running, Error> {
+        if self.shared.registry.is_closed() {
+            return Err(Error::new(ErrorKind::InvalidState, "this server was closed for good: make another"));
+        }
         let failed = |error| Error::new(ErrorKind::Connect, "cannot listen on this address").with_source(error);
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
@@ -113,6 +119,9 @@ impl Server {
     /// Clients find the type of an event fastest where it is the first field.
     ///
     /// This never waits: a client that reads too slowly is closed, see [`ServerBuilder::queue`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if it is no JSON object.
     pub fn publish(&self, event: &impl Serialize) -> Result<usize, Error> {
         let text = serde_json::to_string(event)
             .map_err(|error| Error::new(ErrorKind::InvalidInput, "the event is no JSON").with_source(error))?;
@@ -155,6 +164,9 @@ impl Server {
     }
 
     /// Closes every connection with this code and reason, after what waits to be written to it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a code that no close frame may have, or a reason of more than 123 bytes.
     pub fn close_connections(&self, code: u16, reason: &str) -> Result<usize, Error> {
         if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
             return Err(Error::new(ErrorKind::InvalidInput, "this close code may not be sent"));
@@ -175,7 +187,7 @@ impl Server {
         self.refuse_connections(&Refusal::new(Refusal::TOKEN_EXPIRED, "the token has expired"))
     }
 
-    /// Closes every connection with 1001 and lets nobody in any more; returns when all have gone, which takes at most
+    /// Closes every connection with 1001 and lets nobody in any more, for good; returns when all have gone, which takes at most
     /// the [close timeout](ServerBuilder::close_timeout). What was published before is delivered first, so a last event
     /// can tell clients the reason.
     pub async fn close(&self) {
@@ -265,7 +277,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.stop.take().is_some() {
-            self.server.drop_connections();
+            self.server.shared.registry.drop_all();
         }
     }
 }

@@ -151,6 +151,19 @@ impl Registry {
         }
     }
 
+    /// Drops every connection, those to come included.
+    pub(super) fn drop_all(&self) {
+        {
+            let _locked = self.lock();
+            let _ = self.closed.set(Order::Drop);
+        }
+        self.order_all(&Order::Drop);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get().is_some()
+    }
+
     async fn empty(&self) {
         let mut taken = self.taken.subscribe();
         taken.wait_for(|taken| *taken == 0).await.expect("the sender is in self");

@@ -28,12 +28,13 @@ pub(super) struct Upgrade {
 }
 
 /// A request that asks for no WebSocket, or not as RFC 6455 says.
-pub(super) struct NotAnUpgrade(&'static str);
+pub(super) struct NotAnUpgrade(StatusCode, &'static str);
 
 impl IntoResponse for NotAnUpgrade {
     fn into_response(self) -> Response<Body> {
-        let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket")];
-        (StatusCode::UPGRADE_REQUIRED, headers, self.0).into_response()
+        let headers =
+            [(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, "13")];
+        (self.0, headers, self.1).into_response()
     }
 }
 
@@ -53,15 +54,22 @@ impl Upgrade {
             || !lists(headers, header::CONNECTION, "upgrade")
             || !lists(headers, header::UPGRADE, "websocket")
         {
-            return Err(NotAnUpgrade("this address speaks WebSocket\n"));
+            return Err(NotAnUpgrade(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket\n"));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(NotAnUpgrade("only version 13 of the WebSocket protocol is spoken here\n"));
+            return Err(NotAnUpgrade(
+                StatusCode::UPGRADE_REQUIRED,
+                "only version 13 of the WebSocket protocol is spoken here\n",
+            ));
         }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(NotAnUpgrade("Sec-WebSocket-Key is missing\n"))?;
+        let key = headers
+            .get(header::SEC_WEBSOCKET_KEY)
+            .ok_or(NotAnUpgrade(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing\n"))?;
         let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64 is a header value");
-        let upgrade =
-            parts.extensions.remove::<OnUpgrade>().ok_or(NotAnUpgrade("this connection cannot be upgraded\n"))?;
+        let upgrade = parts
+            .extensions
+            .remove::<OnUpgrade>()
+            .ok_or(NotAnUpgrade(StatusCode::BAD_REQUEST, "this connection cannot be upgraded\n"))?;
         Ok(Self { accept, upgrade })
     }
 
