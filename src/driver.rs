@@ -47,7 +47,7 @@ const COMMANDS: usize = 64;
 /// How many frames are read before timers and commands have their turn.
 const FRAMES: usize = 128;
 /// How many rounds the driver runs before other tasks have their turn.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 4;
 
 /// What can be seen of a driver from outside.
 #[derive(Clone)]
@@ -260,7 +260,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 return Poll::Pending;
             }
         }
-        cx.waker().wake_by_ref();
+        platform::wake_later(cx);
         Poll::Pending
     }
 
