@@ -59,19 +59,24 @@ impl Roles {
 }
 
 impl<P: Payload> Session<P> {
-    pub(super) fn message(&mut self, generation: u64, mut payload: P) {
+    /// Takes a message. An ordinary event is given back: it is for the listeners.
+    pub(super) fn message(&mut self, generation: u64, mut payload: P) -> Option<P> {
         if !self.is_current(generation, &[Link::Up, Link::Hello]) {
-            return;
+            return None;
         }
         self.last_received = self.now;
         self.stats.messages_in += 1;
         self.stats.bytes_in += payload.size() as u64;
         let class = payload.classify(&mut self.names);
         if self.link == Link::Hello {
-            return self.await_hello(class, payload);
+            self.await_hello(class, payload);
+            return None;
         }
         match class {
-            Class::Event => self.deliver(payload),
+            Class::Event => {
+                self.stats.events += 1;
+                return Some(payload);
+            }
             Class::Control(index) => self.control(self.roles.roles[index], payload),
             Class::Untyped => self.untyped(payload),
             Class::Binary => {
@@ -83,6 +88,7 @@ impl<P: Payload> Session<P> {
                 self.report(Error::new(ErrorKind::Decode, "a message is not JSON"));
             }
         }
+        None
     }
 
     fn deliver(&mut self, payload: P) {
