@@ -39,6 +39,7 @@ fn text(error: &Error) -> String {
 /// Settings whose name in the options differs.
 pub(super) fn in_options(path: &str) -> &str {
     match path {
+        "max_message_size" => "maxMessageSize",
         "backoff.base" => "backoffBase",
         "backoff.cap" => "backoffCap",
         "token_timeout" => "tokenTimeout",

@@ -1,6 +1,11 @@
 //! The one error of the crate: opaque, cheap to clone, with a kind to match on and the facts that belong to it.
 
-use std::{borrow::Cow, error, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    error,
+    fmt::{self, Write},
+    sync::Arc,
+};
 
 /// What went wrong, for `match`. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -224,7 +229,9 @@ impl fmt::Display for Error {
         if let Some((code, reason)) = &inner.close {
             write!(f, " (close {code}")?;
             if !reason.is_empty() {
-                write!(f, " {reason:?}")?;
+                f.write_str(" \"")?;
+                reason.chars().try_for_each(|c| f.write_char(if c.is_control() { '\u{fffd}' } else { c }))?;
+                f.write_str("\"")?;
             }
             f.write_str(")")?;
         }

@@ -39,9 +39,7 @@ test('the page is usable by keyboard: filter, details, pause, disconnect and con
 
   await page.locator('#filter').focus();
   await page.keyboard.type('issues');
-  const shown = () => page.locator('#events .type, #events .about').allTextContents();
-  await page.waitForFunction(() => [...document.querySelectorAll('#events li')].every((row) => row.textContent.toLowerCase().includes('issues')));
-  assert.ok((await shown()).join(' ').includes('issues'));
+  await page.waitForFunction(() => document.querySelectorAll('#events li').length > 2 && [...document.querySelectorAll('#events li')].every((row) => row.textContent.toLowerCase().includes('issues')));
   await page.locator('#filter').fill('');
 
   await page.locator('#pause').focus();

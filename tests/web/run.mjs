@@ -34,7 +34,8 @@ await browser.close();
 await servers.embedded.stop();
 await servers.python.stop();
 await peer.stop();
-console.log(`browser tests: ${passed} passed, ${failed} failed`);
+// The line that cargo's tests end with too.
+console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
 
 /** Runs a test in a page of its own. What the page's console reports as an error fails it, unless it is expected. */

@@ -201,7 +201,8 @@ impl Handlers {
         });
         let (received, socket) = (shared.clone(), web.clone());
         let message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Err(error) = received.borrow_mut().take(event.data()) {
+            let taken = received.borrow_mut().take(event.data());
+            if let Err(error) = taken {
                 close(&socket, 1009, error.message());
                 received.borrow_mut().end(CloseInfo { error: Some(error), ..CloseInfo::default() });
             }

@@ -1,0 +1,101 @@
+// The half of the benchmark that runs in the page. `measure` gives microseconds per event.
+const RealSocket = WebSocket;
+const OPTIONS = { token: 't', params: { api_key: 'bench', user_id: 'u' } };
+
+/** Plays events: each is a message event of its own, and what it left to microtasks is done before the next. */
+class Player {
+  static last;
+  constructor() {
+    Player.last = this;
+    this.readyState = 0;
+    this.bufferedAmount = 0;
+    queueMicrotask(() => {
+      this.readyState = 1;
+      this.onopen?.(new Event('open'));
+    });
+  }
+  send() {
+    queueMicrotask(() => this.onmessage?.(new MessageEvent('message', { data: '{"type":"connection.ok","connection_id":"x","me":{}}' })));
+  }
+  close(code = 1000, reason = '') {
+    this.readyState = 3;
+    queueMicrotask(() => this.onclose?.(new CloseEvent('close', { code, reason, wasClean: true })));
+  }
+  /** As from the network: every text is a new string, as it is there. */
+  async play(events) {
+    for (const event of events) {
+      this.onmessage(event);
+      await undefined;
+    }
+  }
+}
+
+function made(frames, count) {
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+  const bytes = frames.map((frame) => encoder.encode(frame));
+  return Array.from({ length: count }, (_, index) => new MessageEvent('message', { data: decoder.decode(bytes[index % bytes.length]) }));
+}
+
+const types = (frames) => frames.map((frame) => JSON.parse(frame).type);
+
+/** A plain client with one listener for each type. */
+function plain(url, listeners, Socket) {
+  const socket = new Socket(`${url}/api/v2/connect?api_key=bench`);
+  socket.onopen = () => socket.send('{"token":"t","user_details":{"id":"u"}}');
+  socket.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    listeners.get(event.type)?.(event);
+  };
+  return socket;
+}
+
+globalThis.measure = async ({ kind, client, frames, count, url }) => {
+  globalThis.WebSocket = kind === 'handler' ? Player : RealSocket;
+  let seen = 0;
+  const listener = () => {
+    seen += 1;
+  };
+  const listensTo = client === 'everwire, nobody listens' ? [] : types(frames);
+  const run = kind === 'handler' ? handler : socket;
+  const micros = await (client === 'plain' ? withPlain : withEverwire)(run, { frames, count, url, listensTo, listener });
+  globalThis.WebSocket = RealSocket;
+  if (seen !== (listensTo.length > 0 ? count : 0)) throw new Error(`${client} saw ${seen} of ${count}`);
+  return micros;
+};
+
+async function withPlain(run, { frames, count, url, listensTo, listener }) {
+  const listeners = new Map(listensTo.map((type) => [type, listener]));
+  let done;
+  const hello = new Promise((resolve) => listeners.set('connection.ok', resolve));
+  const end = new Promise((resolve) => (done = resolve));
+  listeners.set('flood.done', () => done());
+  const socket = plain(url, listeners, WebSocket);
+  await hello;
+  const micros = await run({ frames, count, end, send: (text) => socket.send(text) });
+  socket.close();
+  return micros;
+}
+
+async function withEverwire(run, { frames, count, url, listensTo, listener }) {
+  const client = await globalThis.everwire.connect({ ...OPTIONS, url });
+  for (const type of listensTo) client.on(type, listener);
+  const end = new Promise((resolve) => client.once('flood.done', resolve));
+  const micros = await run({ frames, count, end, send: (text) => client.send(text) });
+  await client.close();
+  return micros;
+}
+
+async function handler({ frames, count }) {
+  const events = made(frames, count);
+  const started = performance.now();
+  await Player.last.play(events);
+  return ((performance.now() - started) * 1000) / count;
+}
+
+async function socket({ frames, count, end, send }) {
+  const started = performance.now();
+  send(JSON.stringify({ cmd: 'flood', frames, count }));
+  await end;
+  return ((performance.now() - started) * 1000) / count;
+}

@@ -1,0 +1,60 @@
+// Measures the package against a plain `WebSocket` with `JSON.parse` and a `Map`, in one browser, in one run:
+// node tests/web/bench.mjs [--check]    (--check: fails above the budgets)
+//
+// "socket": CPU and wall time through a real socket. "handler": a WebSocket class that plays events, so that what the page
+// does is measured alone; each event is a task of its own there too, with its microtasks, as the browser does it.
+import { launch } from './browser.mjs';
+import { startPeer } from './peer.mjs';
+
+const ROUNDS = 9;
+const BUDGET = { socket: 1.05, handler: 1.5 };
+const TYPES = ['message.new', 'message.read', 'message.updated', 'typing.start', 'typing.stop', 'user.presence', 'reaction.new', 'channel.updated'];
+const FRAMES = { '150 B': TYPES.map((type, index) => frame(type, index, 150)), '1 KB': TYPES.map((type, index) => frame(type, index, 1024)) };
+const COUNTS = { socket: 10_000, handler: 40_000 };
+
+function frame(type, index, size) {
+  const event = { type, cid: `messaging:room-${index}`, user: { id: `user-${index}`, name: 'Someone' }, at: 1_700_000_000 + index, items: [] };
+  while (JSON.stringify(event).length < size - 40) event.items.push({ id: event.items.length, text: 'some words', ok: true });
+  event.pad = '';
+  event.pad = 'x'.repeat(Math.max(0, size - JSON.stringify(event).length));
+  return JSON.stringify(event);
+}
+
+const peer = await startPeer();
+const browser = await launch(['--enable-precise-memory-info', '--disable-renderer-backgrounding']);
+const page = await browser.newPage();
+page.on('pageerror', (error) => console.error(error.message));
+await page.goto(`${peer.http}/tests/web/blank.html`);
+await page.waitForFunction(() => globalThis.everwire !== undefined);
+await page.addScriptTag({ url: '/tests/web/bench-page.js' });
+
+const rows = [];
+for (const kind of ['socket', 'handler']) {
+  for (const [size, frames] of Object.entries(FRAMES)) {
+    const times = { plain: [], everwire: [], 'everwire, nobody listens': [] };
+    for (let round = -1; round < ROUNDS; round += 1) {
+      for (const client of Object.keys(times)) {
+        const micros = await page.evaluate((args) => globalThis.measure(args), { kind, client, frames, count: COUNTS[kind], url: peer.ws });
+        if (round >= 0) times[client].push(micros);
+      }
+    }
+    for (const client of Object.keys(times)) {
+      const ratios = times[client].map((time, round) => time / times.plain[round]);
+      rows.push({ kind, size, client, micros: median(times[client]), ratio: median(ratios) });
+    }
+  }
+}
+await browser.close();
+await peer.stop();
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
+
+console.log('in the browser: µs per event, and the ratio to a plain WebSocket with JSON.parse and a Map (medians of', ROUNDS, 'rounds)');
+for (const { kind, size, client, micros, ratio } of rows) {
+  console.log(kind.padEnd(9), size.padEnd(7), client.padEnd(26), micros.toFixed(2).padStart(8), ratio.toFixed(2).padStart(7));
+}
+const over = rows.filter(({ kind, client, ratio }) => client === 'everwire' && ratio > BUDGET[kind]);
+for (const { kind, size, ratio } of over) console.log(`over the budget: ${kind} ${size} ${ratio.toFixed(2)} > ${BUDGET[kind]}`);
+if (process.argv.includes('--check') && over.length > 0) process.exit(1);
