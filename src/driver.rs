@@ -47,7 +47,7 @@ const COMMANDS: usize = 64;
 /// How many frames are read before timers and commands have their turn.
 const FRAMES: usize = 128;
 /// How many rounds the driver runs before other tasks have their turn.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 4;
 
 /// What can be seen of a driver from outside.
 #[derive(Clone)]
@@ -260,7 +260,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 return Poll::Pending;
             }
         }
-        cx.waker().wake_by_ref();
+        platform::wake_later(cx);
         Poll::Pending
     }
 
@@ -269,7 +269,10 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             let Some((generation, socket)) = &mut self.socket else { return false };
             let generation = *generation;
             match socket.poll_recv(cx) {
-                Poll::Ready(Incoming::Message(payload)) => self.feed(Input::Message { generation, payload }),
+                Poll::Ready(Incoming::Message(payload)) => match self.session.receive(self.now, generation, payload) {
+                    Some(event) => self.event(event),
+                    None => self.act(),
+                },
                 Poll::Ready(Incoming::Alive) => self.feed(Input::Alive { generation }),
                 Poll::Ready(Incoming::Closed(info)) => {
                     self.socket = None;
@@ -420,6 +423,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
 
     fn event(&mut self, payload: C::Payload) {
         self.dispatch.event(payload, &mut self.failures);
+        if self.failures.is_empty() {
+            return;
+        }
         for error in self.failures.drain(..) {
             self.listener_failures += 1;
             self.dispatch.lifecycle(&Lifecycle::Error(error));

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     driver,
     platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector},
-    proto::{Dialect, Error, ErrorKind, Secret, Settings, TokenSource, UrlParts},
+    proto::{Dialect, Error, ErrorKind, Json, Secret, Settings, TokenSource, UrlParts},
     transport::SocketConfig,
 };
 use serde::Serialize;
@@ -57,7 +57,7 @@ impl ClientBuilder {
     pub fn param(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
         match serde_json::to_value(value) {
-            Ok(value) => return self.json_param(name, value),
+            Ok(value) => return self.json_param(name, value.into()),
             Err(error) => {
                 let error = Error::new(ErrorKind::Config, "is not representable as JSON").with_source(error);
                 self.wrong.get_or_insert(error.with_path(format!("params.{name}")));
@@ -67,7 +67,7 @@ impl ClientBuilder {
     }
 
     /// A parameter that is JSON already.
-    pub(crate) fn json_param(mut self, name: String, value: serde_json::Value) -> Self {
+    pub(crate) fn json_param(mut self, name: String, value: Json) -> Self {
         self.settings.params.insert(name, value);
         self
     }

@@ -5,6 +5,7 @@
 use crate::proto::{Error, pattern};
 use std::{
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -102,25 +103,74 @@ const MAX_TYPES: usize = 1024;
 pub(crate) struct Resolved<L> {
     registry: Arc<Registry<L>>,
     version: u64,
-    by_type: HashMap<Box<str>, Entries<L>>,
+    /// Where in `entries` the listeners of a type stand.
+    by_type: HashMap<Box<str>, usize, BuildHasherDefault<NameHasher>>,
+    entries: Vec<Entries<L>>,
 }
 
 impl<L> Resolved<L> {
     pub(crate) fn new(registry: Arc<Registry<L>>) -> Self {
-        Self { registry, version: 0, by_type: HashMap::new() }
+        Self { registry, version: 0, by_type: HashMap::default(), entries: Vec::new() }
     }
 
     /// The listeners of a type.
     pub(crate) fn get(&mut self, name: &str) -> &Entries<L> {
         let version = self.registry.version();
-        if version != self.version || (self.by_type.len() >= MAX_TYPES && !self.by_type.contains_key(name)) {
-            self.by_type.clear();
+        if version != self.version {
+            self.forget();
             self.version = version;
         }
-        if !self.by_type.contains_key(name) {
-            self.by_type.insert(name.into(), self.registry.resolve(name));
+        let index = match self.by_type.get(name) {
+            Some(index) => *index,
+            None => self.remember(name),
+        };
+        &self.entries[index]
+    }
+
+    #[cold]
+    fn remember(&mut self, name: &str) -> usize {
+        if self.entries.len() >= MAX_TYPES {
+            self.forget();
         }
-        &self.by_type[name]
+        self.entries.push(self.registry.resolve(name));
+        self.by_type.insert(name.into(), self.entries.len() - 1);
+        self.entries.len() - 1
+    }
+
+    fn forget(&mut self) {
+        self.by_type.clear();
+        self.entries.clear();
+    }
+}
+
+/// Hashes a type for the look-up that every event makes: eight bytes at a time, by a multiplication each. Names that
+/// are made to collide cost comparisons with at most [`MAX_TYPES`] others.
+#[derive(Default)]
+struct NameHasher(u64);
+
+impl NameHasher {
+    fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.add(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            self.add(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+    }
+
+    /// The end of a text; `write` has seen all of it.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn finish(&self) -> u64 {
+        // A table looks at the highest and the lowest bits; the multiplication mixed the high ones.
+        self.0 ^ self.0 >> 32
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod dispatch;
 mod error;
-mod json;
 mod options;
 mod payload;
 mod values;

@@ -1,13 +1,12 @@
 //! The options object, read field by field. What is wrong is named, and what is not known is refused.
 
-use super::{error::thrown, json};
+use super::error::thrown;
 use crate::{
     client::ClientBuilder,
     platform,
-    proto::{BackoffRule, Dialect, Error, ErrorKind},
+    proto::{BackoffRule, Dialect, Error, ErrorKind, Json},
 };
 use js_sys::{Array, Function, JSON, JsString, Object, Promise};
-use serde_json::Value;
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -25,7 +24,7 @@ pub(super) fn read(options: &JsValue) -> Result<ClientBuilder, Error> {
         .collect();
     let dialect = match fields.iter().find(|(name, _)| name == "dialect") {
         Some((_, value)) => dialect(value)?,
-        None => builtin("stream")?,
+        None => Dialect::stream(),
     };
     let BackoffRule { mut base, mut cap, .. } = BackoffRule::default();
     let mut builder = ClientBuilder::new(dialect);
@@ -47,8 +46,8 @@ fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuil
         "url" => builder.url(text(value).ok_or_else(|| wrong(name, "must be a string or a URL"))?),
         "token" => token(builder, value)?,
         "params" => {
-            let Value::Object(params) = json(name, value)? else { return Err(wrong(name, "must be an object")) };
-            params.into_iter().fold(builder, |builder, (name, value)| builder.json_param(name, value))
+            let Json::Object(params) = json(name, value)? else { return Err(wrong(name, "must be an object")) };
+            params.into_members().into_iter().fold(builder, |builder, (name, value)| builder.json_param(name, value))
         }
         "protocols" => {
             if !Array::is_array(value) || !Array::from(value).iter().all(|protocol| protocol.is_string()) {
@@ -90,15 +89,10 @@ async fn ask(fetch: Function) -> Result<String, Error> {
 
 fn dialect(value: &JsValue) -> Result<Dialect, Error> {
     match (value.as_string(), value.is_object()) {
-        (Some(name), _) => builtin(&name),
-        (None, true) => Dialect::from_document(json("dialect", value)?),
+        (Some(name), _) => Dialect::builtin(&name),
+        (None, true) => Dialect::from_json(&written("dialect", value)?),
         _ => Err(wrong("dialect", "must be a name or an object")),
     }
-}
-
-fn builtin(name: &str) -> Result<Dialect, Error> {
-    let document = json::parse(Dialect::builtin_json(name)?);
-    Dialect::from_document(document.unwrap_or_default())
 }
 
 fn text(value: &JsValue) -> Option<String> {
@@ -120,8 +114,8 @@ fn count(name: &str, value: &JsValue) -> Result<u32, Error> {
     }
 }
 
-fn json(name: &str, value: &JsValue) -> Result<Value, Error> {
-    json::parse(&written(name, value)?).ok_or_else(|| wrong(name, "must be a value that JSON knows"))
+fn json(name: &str, value: &JsValue) -> Result<Json, Error> {
+    Json::parse(&written(name, value)?).ok_or_else(|| wrong(name, "must be a value that JSON knows"))
 }
 
 /// The value as JSON text.

@@ -1,12 +1,10 @@
 //! A message that stays in JavaScript: wasm knows it by the number that its type has.
 
-use super::json;
 use crate::{
     platform::FromBrowser,
-    proto::{Class, Payload},
+    proto::{Class, Json, Payload},
 };
 use js_sys::{ArrayBuffer, JsString};
-use serde_json::Value;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
@@ -132,15 +130,8 @@ impl Payload for JsPayload {
         }
     }
 
-    fn json(&self) -> Option<Value> {
-        match &self.parsed {
-            Some(parsed) => json::read(parsed),
-            None => json::parse_text(self.data.dyn_ref()?),
-        }
-    }
-
-    fn write_json(value: &Value) -> String {
-        json::write(value)
+    fn json(&self) -> Option<Json> {
+        Json::parse(&self.data.dyn_ref::<JsString>()?.as_string()?)
     }
 
     fn size(&self) -> usize {

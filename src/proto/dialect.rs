@@ -3,10 +3,10 @@
 use super::{
     dialect_reader,
     error::{Error, ErrorKind},
+    json::{Json, Object},
     template,
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// How to talk to a kind of server: URL, first frame, hello, errors, health check, close codes.
@@ -39,13 +39,13 @@ pub struct Dialect {
     /// How the URL is made.
     pub url: UrlRule,
     /// Values for parameters that the user does not give; they may hold placeholders themselves.
-    pub defaults: Map<String, Value>,
+    pub defaults: Object,
     /// The subprotocols to offer.
     pub protocols: Vec<String>,
     /// Request headers, each a string (native only).
-    pub headers: Map<String, Value>,
+    pub headers: Object,
     /// The first frame of the client. Without one, nothing is sent first.
-    pub first_frame: Option<Value>,
+    pub first_frame: Option<Json>,
     /// The member that holds the type of an event. Default `type`.
     pub type_field: String,
     /// Whether text that is not JSON is an event too (of type `unknown`) rather than an error.
@@ -75,12 +75,12 @@ pub struct UrlRule {
     /// Whether the query of the user's URL stays. Default true.
     pub keep_query: bool,
     /// Query parameters to add. One that is no string after filling in is written as JSON.
-    pub query: Map<String, Value>,
+    pub query: Object,
 }
 
 impl Default for UrlRule {
     fn default() -> Self {
-        Self { default: None, path: None, keep_query: true, query: Map::new() }
+        Self { default: None, path: None, keep_query: true, query: Object::new() }
     }
 }
 
@@ -190,7 +190,7 @@ pub struct HealthCheckRule {
     /// By how much the silence must at least exceed the interval, so that a healthy connection is not killed.
     pub min_grace_ms: u64,
     /// The frame to send; an array where the server wants it wrapped.
-    pub frame: Value,
+    pub frame: Json,
     /// The type of the server's answer, to measure the round trip.
     pub reply: Option<String>,
 }
@@ -203,7 +203,7 @@ pub struct AnswerRule {
     #[serde(rename = "type")]
     pub kind: String,
     /// The answer.
-    pub frame: Value,
+    pub frame: Json,
 }
 
 /// What a range of close codes means.
@@ -248,13 +248,8 @@ impl Dialect {
     /// # Errors
     /// [`ErrorKind::Config`] with the path `dialect` if there is none of that name.
     pub fn builtin(name: &str) -> Result<Self, Error> {
-        Self::from_json(Self::builtin_json(name)?)
-    }
-
-    /// The text of a built-in dialect.
-    pub(crate) fn builtin_json(name: &str) -> Result<&'static str, Error> {
         match BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
-            Some((_, json)) => Ok(json),
+            Some((_, json)) => Self::from_json(json),
             None => Err(Error::new(
                 ErrorKind::Config,
                 "no such dialect; the built-in ones are stream, stream-v1, envelope and raw",
@@ -292,15 +287,8 @@ impl Dialect {
     /// # Errors
     /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let document = serde_json::from_str(json).map_err(|error| {
-            let message = format!("is not JSON at line {}, column {}", error.line(), error.column());
-            Error::new(ErrorKind::Config, message).with_path("dialect")
-        })?;
-        Self::from_document(document)
-    }
-
-    /// Reads a dialect from a document and checks it.
-    pub(crate) fn from_document(document: Value) -> Result<Self, Error> {
+        let not_json = || Error::new(ErrorKind::Config, "is not JSON").with_path("dialect");
+        let document = Json::parse(json).ok_or_else(not_json)?;
         let dialect = dialect_reader::dialect(document)?;
         dialect.check()?;
         Ok(dialect)
@@ -360,13 +348,13 @@ impl Dialect {
         for (index, protocol) in self.protocols.iter().enumerate() {
             template::check_text(protocol, &format!("protocols[{index}]"))?;
         }
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter() {
             template::check(value, &format!("headers.{name}"))?;
         }
-        for (name, value) in &self.url.query {
+        for (name, value) in self.url.query.iter() {
             template::check(value, &format!("url.query.{name}"))?;
         }
-        for (name, value) in &self.defaults {
+        for (name, value) in self.defaults.iter() {
             template::check(value, &format!("defaults.{name}"))?;
         }
         self.first_frame.iter().try_for_each(|frame| template::check(frame, "first_frame"))
@@ -399,13 +387,15 @@ impl Dialect {
 
 impl<'de> Deserialize<'de> for Dialect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_document(Value::deserialize(deserializer)?).map_err(D::Error::custom)
+        let dialect = dialect_reader::dialect(Json::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        dialect.check().map_err(D::Error::custom)?;
+        Ok(dialect)
     }
 }
 
 /// The member of a document at a dotted path.
-pub(super) fn member<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(document, |value, key| value.get(key)).filter(|value| !value.is_null())
+pub(super) fn member<'a>(document: &'a Json, path: &str) -> Option<&'a Json> {
+    path.split('.').try_fold(document, |value, key| value.get(key)).filter(|value| **value != Json::Null)
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use super::{
     },
     error::Error,
     fields::{Fields, wrong},
+    json::Json,
 };
-use serde_json::Value;
 
-pub(super) fn dialect(document: Value) -> Result<Dialect, Error> {
+pub(super) fn dialect(document: Json) -> Result<Dialect, Error> {
     let mut fields = Fields::of(document, String::new())?;
     let name = fields.text("name")?;
     let dialect = Dialect {
@@ -71,7 +71,7 @@ fn errors(mut fields: Fields) -> Result<ErrorRule, Error> {
 }
 
 fn codes(mut fields: Fields) -> Result<CodeRule, Error> {
-    let code = |(value, path): (Value, String)| value.as_i64().ok_or_else(|| wrong(path, "must be a whole number"));
+    let code = |(value, path): (Json, String)| value.as_i64().ok_or_else(|| wrong(path, "must be a whole number"));
     let codes = fields.list("codes")?.into_iter().map(code).collect::<Result<_, _>>()?;
     let action = action(&mut fields, "action")?;
     let rule = CodeRule { codes, action: fields.needed("action", action)? };

@@ -2,6 +2,7 @@
 
 use super::{
     error::{Error, ErrorKind},
+    json::Json,
     message::{Class, Payload},
     scan::{self, Found},
 };
@@ -129,8 +130,8 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Payload for Event<T, B> {
         }
     }
 
-    fn json(&self) -> Option<Value> {
-        serde_json::from_slice(self.bytes()).ok()
+    fn json(&self) -> Option<Json> {
+        Json::parse(self.text()?)
     }
 
     fn size(&self) -> usize {

@@ -2,21 +2,23 @@
 //!
 //! A derived deserializer would do the same in nine times the space, which every page would have to download.
 
-use super::error::{Error, ErrorKind};
-use serde_json::{Map, Value};
+use super::{
+    error::{Error, ErrorKind},
+    json::{Json, Object},
+};
 
 /// The members of an object that are still to be read. One that is `null` counts as missing.
 pub(super) struct Fields {
     path: String,
     /// In their order. A list and not a map: it is short, and taken apart.
-    members: Vec<(String, Value)>,
+    members: Vec<(String, Json)>,
 }
 
 impl Fields {
     /// The members of the object at this path, which is empty for a whole document.
-    pub(super) fn of(value: Value, path: String) -> Result<Self, Error> {
+    pub(super) fn of(value: Json, path: String) -> Result<Self, Error> {
         match value {
-            Value::Object(members) => Ok(Self { path, members: members.into_iter().collect() }),
+            Json::Object(members) => Ok(Self { path, members: members.into_members() }),
             _ => Err(wrong(path, "must be an object")),
         }
     }
@@ -26,9 +28,9 @@ impl Fields {
         if self.path.is_empty() { name.to_owned() } else { [&self.path, ".", name].concat() }
     }
 
-    pub(super) fn value(&mut self, name: &str) -> Option<Value> {
+    pub(super) fn value(&mut self, name: &str) -> Option<Json> {
         let place = self.members.iter().position(|(other, _)| other == name)?;
-        Some(self.members.remove(place).1).filter(|value| !value.is_null())
+        Some(self.members.remove(place).1).filter(|value| *value != Json::Null)
     }
 
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
@@ -38,7 +40,7 @@ impl Fields {
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
         match self.value(name) {
             None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(Json::Bool(flag)) => Ok(Some(flag)),
             Some(_) => Err(wrong(self.path(name), "must be true or false")),
         }
     }
@@ -46,28 +48,28 @@ impl Fields {
     /// A number from 0 to `max`.
     pub(super) fn number(&mut self, name: &str, max: u64) -> Result<Option<u64>, Error> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        match value.as_u64().filter(|number| *number <= max) {
+        match value.as_i64().and_then(|number| u64::try_from(number).ok()).filter(|number| *number <= max) {
             Some(number) => Ok(Some(number)),
             None => Err(wrong(self.path(name), "must be a whole number, not negative and not too large")),
         }
     }
 
     /// An object whose members are free.
-    pub(super) fn object(&mut self, name: &str) -> Result<Map<String, Value>, Error> {
+    pub(super) fn object(&mut self, name: &str) -> Result<Object, Error> {
         match self.value(name) {
-            None => Ok(Map::new()),
-            Some(Value::Object(members)) => Ok(members),
+            None => Ok(Object::new()),
+            Some(Json::Object(members)) => Ok(members),
             Some(_) => Err(wrong(self.path(name), "must be an object")),
         }
     }
 
     /// An object whose members are texts.
-    pub(super) fn text_object(&mut self, name: &str) -> Result<Map<String, Value>, Error> {
+    pub(super) fn text_object(&mut self, name: &str) -> Result<Object, Error> {
         let members = self.object(name)?;
-        match members.iter().find(|(_, value)| !value.is_string()) {
-            Some((wrong_one, _)) => Err(wrong(self.path(name) + "." + wrong_one, "must be a string")),
-            None => Ok(members),
+        if let Some((wrong_one, _)) = members.iter().find(|(_, value)| value.as_str().is_none()) {
+            return Err(wrong(self.path(name) + "." + wrong_one, "must be a string"));
         }
+        Ok(members)
     }
 
     /// An object whose members are known.
@@ -76,11 +78,11 @@ impl Fields {
     }
 
     /// The members of an array, each with its path.
-    pub(super) fn list(&mut self, name: &str) -> Result<Vec<(Value, String)>, Error> {
+    pub(super) fn list(&mut self, name: &str) -> Result<Vec<(Json, String)>, Error> {
         let path = self.path(name);
         match self.value(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(list)) => {
+            Some(Json::Array(list)) => {
                 let with_path = |(index, value)| (value, format!("{path}[{index}]"));
                 Ok(list.into_iter().enumerate().map(with_path).collect())
             }
@@ -106,9 +108,9 @@ impl Fields {
     }
 }
 
-fn text(value: Value, path: impl FnOnce() -> String) -> Result<String, Error> {
+fn text(value: Json, path: impl FnOnce() -> String) -> Result<String, Error> {
     match value {
-        Value::String(text) => Ok(text),
+        Json::String(text) => Ok(text),
         _ => Err(wrong(path(), "must be a string")),
     }
 }

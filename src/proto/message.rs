@@ -1,6 +1,6 @@
 //! What crosses the border of the session: messages out, payloads in, dial requests and the way a socket ended.
 
-use super::error::Error;
+use super::{error::Error, json::Json};
 use serde_json::Value;
 use std::fmt;
 
@@ -112,12 +112,7 @@ pub trait Payload: Sized {
     fn classify(&mut self, names: &mut Self::Names) -> Class;
 
     /// The whole document, for control messages. `None` if it is no JSON.
-    fn json(&self) -> Option<Value>;
-
-    /// A value as JSON text, written as the target does it: a browser has a writer of its own, which need not be downloaded.
-    fn write_json(value: &Value) -> String {
-        value.to_string()
-    }
+    fn json(&self) -> Option<Json>;
 
     /// The size in bytes (in a browser: in UTF-16 units).
     fn size(&self) -> usize;

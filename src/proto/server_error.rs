@@ -3,8 +3,8 @@
 use super::{
     dialect::{Action, ErrorRule, member},
     error::{Error, ErrorKind},
+    json::Json,
 };
-use serde_json::Value;
 
 /// How much of the server's answer an error carries.
 const MAX_RESPONSE: usize = 4096;
@@ -15,11 +15,11 @@ pub(super) struct ServerError {
     pub(super) error: Error,
 }
 
-pub(super) fn read(rule: &ErrorRule, document: &Value, write_json: fn(&Value) -> String) -> ServerError {
+pub(super) fn read(rule: &ErrorRule, document: &Json) -> ServerError {
     let first = |paths: &[String]| paths.iter().find_map(|path| member(document, path)).cloned();
     let code = first(&rule.code).as_ref().and_then(number);
     let status = first(&rule.status).as_ref().and_then(number);
-    let fatal = rule.unrecoverable.as_deref().is_some_and(|path| member(document, path) == Some(&Value::Bool(true)));
+    let fatal = rule.unrecoverable.as_deref().is_some_and(|path| member(document, path) == Some(&Json::Bool(true)));
     let by_code = || rule.codes.iter().find(|entry| code.is_some_and(|code| entry.codes.contains(&code)));
     let action = match fatal {
         true => Action::Fatal,
@@ -30,10 +30,10 @@ pub(super) fn read(rule: &ErrorRule, document: &Value, write_json: fn(&Value) ->
         _ => ErrorKind::Server,
     };
     let message = match first(&rule.message) {
-        Some(Value::String(message)) => message,
+        Some(Json::String(message)) => message,
         _ => "the server reported an error".to_owned(),
     };
-    let mut error = Error::new(kind, message).with_code(code).with_response(excerpt(document, write_json));
+    let mut error = Error::new(kind, message).with_code(code).with_response(excerpt(document));
     if let Some(status) = status.and_then(|status| u16::try_from(status).ok()) {
         error = error.with_status(status);
     }
@@ -41,13 +41,13 @@ pub(super) fn read(rule: &ErrorRule, document: &Value, write_json: fn(&Value) ->
 }
 
 /// A number, also one written as a string.
-fn number(value: &Value) -> Option<i64> {
+fn number(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// The document as text, cut where it is long.
-pub(super) fn excerpt(document: &Value, write_json: fn(&Value) -> String) -> String {
-    let mut text = write_json(document);
+pub(super) fn excerpt(document: &Json) -> String {
+    let mut text = document.text();
     if text.len() > MAX_RESPONSE {
         text.truncate(text.floor_char_boundary(MAX_RESPONSE));
     }
@@ -59,14 +59,10 @@ mod tests {
     use super::*;
     use crate::proto::dialect::Dialect;
     use crate::test;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn stream(error: Value) -> ServerError {
-        read(
-            Dialect::stream().errors.as_ref().unwrap(),
-            &json!({"type": "connection.error", "error": error}),
-            Value::to_string,
-        )
+        read(Dialect::stream().errors.as_ref().unwrap(), &json!({"type": "connection.error", "error": error}).into())
     }
 
     // S0-12, and the code table of Stream.

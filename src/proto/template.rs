@@ -2,9 +2,9 @@
 
 use super::{
     error::{Error, ErrorKind},
+    json::{Json, Object},
     secret::Secret,
 };
-use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// What placeholders stand for.
@@ -13,21 +13,20 @@ pub(super) struct Params<'a> {
     pub(super) connection_id: Option<&'a str>,
     pub(super) client: &'a str,
     /// Given by the user.
-    pub(super) given: &'a Map<String, Value>,
+    pub(super) given: &'a Object,
     /// Given by the dialect; templates themselves.
-    pub(super) defaults: &'a Map<String, Value>,
-    pub(super) write_json: fn(&Value) -> String,
+    pub(super) defaults: &'a Object,
 }
 
 /// A default may use parameters, which may be defaults again: but not for ever.
 const MAX_DEPTH: u8 = 8;
 
 impl Params<'_> {
-    fn get(&self, name: &str, depth: u8) -> Result<Option<Value>, Error> {
+    fn get(&self, name: &str, depth: u8) -> Result<Option<Json>, Error> {
         match name {
-            "token" => return Ok(self.token.map(|token| Value::from(token.reveal()))),
-            "connection_id" => return Ok(self.connection_id.map(Value::from)),
-            "client" => return Ok(Some(Value::from(self.client))),
+            "token" => return Ok(self.token.map(|token| Json::from(token.reveal()))),
+            "connection_id" => return Ok(self.connection_id.map(Json::from)),
+            "client" => return Ok(Some(Json::from(self.client))),
             _ => {}
         }
         match (self.given.get(name), self.defaults.get(name)) {
@@ -44,28 +43,28 @@ impl Params<'_> {
     ///
     /// # Errors
     /// `Config` with the path `params.<name>` for a parameter that is needed and missing.
-    pub(super) fn fill(&self, template: &Value) -> Result<Option<Value>, Error> {
+    pub(super) fn fill(&self, template: &Json) -> Result<Option<Json>, Error> {
         self.fill_at(template, 0)
     }
 
-    fn fill_at(&self, template: &Value, depth: u8) -> Result<Option<Value>, Error> {
+    fn fill_at(&self, template: &Json, depth: u8) -> Result<Option<Json>, Error> {
         Ok(Some(match template {
-            Value::String(text) => match whole(text) {
+            Json::String(text) => match whole(text) {
                 Some(placeholder) => return self.lookup(placeholder, depth),
-                None => Value::String(self.fill_text(text, depth)?),
+                None => Json::String(self.fill_text(text, depth)?),
             },
-            Value::Array(items) => {
+            Json::Array(items) => {
                 let items = items.iter().filter_map(|item| self.fill_at(item, depth).transpose());
-                Value::Array(items.collect::<Result<_, _>>()?)
+                Json::Array(items.collect::<Result<_, _>>()?)
             }
-            Value::Object(members) => {
-                let mut object = Map::new();
-                for (name, value) in members {
+            Json::Object(members) => {
+                let mut object = Object::new();
+                for (name, value) in members.iter() {
                     if let Some(value) = self.fill_at(value, depth)? {
-                        object.insert(name.clone(), value);
+                        object.insert(name, value);
                     }
                 }
-                Value::Object(object)
+                Json::Object(object)
             }
             other => other.clone(),
         }))
@@ -83,7 +82,7 @@ impl Params<'_> {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Placeholder(placeholder) => {
                     if let Some(value) = self.lookup(placeholder, depth)? {
-                        text.push_str(&self.plain(&value));
+                        text.push_str(&plain(&value));
                     }
                 }
             }
@@ -91,12 +90,7 @@ impl Params<'_> {
         Ok(text)
     }
 
-    /// A value as text.
-    pub(super) fn plain<'v>(&self, value: &'v Value) -> Cow<'v, str> {
-        plain(value, self.write_json)
-    }
-
-    fn lookup(&self, placeholder: Placeholder<'_>, depth: u8) -> Result<Option<Value>, Error> {
+    fn lookup(&self, placeholder: Placeholder<'_>, depth: u8) -> Result<Option<Json>, Error> {
         let value = self.get(placeholder.name, depth)?;
         if value.is_none() && !placeholder.optional {
             return Err(Error::new(ErrorKind::Config, "the dialect needs this parameter")
@@ -107,10 +101,10 @@ impl Params<'_> {
 }
 
 /// A value as text: a string as it is, anything else as JSON.
-pub(super) fn plain(value: &Value, write_json: fn(&Value) -> String) -> Cow<'_, str> {
+pub(super) fn plain(value: &Json) -> Cow<'_, str> {
     match value {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(write_json(other)),
+        Json::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.text()),
     }
 }
 
@@ -164,13 +158,13 @@ fn whole(text: &str) -> Option<Placeholder<'_>> {
 }
 
 /// Checks the placeholders in a template; an error carries the path to the wrong one.
-pub(super) fn check(template: &Value, path: &str) -> Result<(), Error> {
+pub(super) fn check(template: &Json, path: &str) -> Result<(), Error> {
     match template {
-        Value::String(text) => check_text(text, path),
-        Value::Array(items) => {
+        Json::String(text) => check_text(text, path),
+        Json::Array(items) => {
             items.iter().enumerate().try_for_each(|(index, item)| check(item, &format!("{path}[{index}]")))
         }
-        Value::Object(members) => members.iter().try_for_each(|(name, value)| check(value, &format!("{path}.{name}"))),
+        Json::Object(members) => members.iter().try_for_each(|(name, value)| check(value, &format!("{path}.{name}"))),
         _ => Ok(()),
     }
 }
@@ -181,21 +175,21 @@ pub(super) fn check_text(template: &str, path: &str) -> Result<(), Error> {
 }
 
 /// Whether a text has any placeholder, and so may hold a secret when filled in.
-pub(super) fn has_placeholder(template: &Value) -> bool {
+pub(super) fn has_placeholder(template: &Json) -> bool {
     match template {
-        Value::String(text) => begin(text).is_some(),
-        Value::Array(items) => items.iter().any(has_placeholder),
-        Value::Object(members) => members.values().any(has_placeholder),
+        Json::String(text) => begin(text).is_some(),
+        Json::Array(items) => items.iter().any(has_placeholder),
+        Json::Object(members) => members.values().any(has_placeholder),
         _ => false,
     }
 }
 
 /// Whether a template asks for the token.
-pub(super) fn mentions_token(template: &Value) -> bool {
+pub(super) fn mentions_token(template: &Json) -> bool {
     match template {
-        Value::String(text) => mentions_text(text, "token"),
-        Value::Array(items) => items.iter().any(mentions_token),
-        Value::Object(members) => members.values().any(mentions_token),
+        Json::String(text) => mentions_text(text, "token"),
+        Json::Array(items) => items.iter().any(mentions_token),
+        Json::Object(members) => members.values().any(mentions_token),
         _ => false,
     }
 }
@@ -209,20 +203,14 @@ pub(super) fn mentions_text(template: &str, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::test;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn fill(template: Value, given: Value, defaults: Value) -> Result<Option<Value>, Error> {
         let token = Secret::from("t0k".to_owned());
-        let (Value::Object(given), Value::Object(defaults)) = (given, defaults) else { unreachable!() };
-        Params {
-            token: Some(&token),
-            connection_id: None,
-            client: "me/1",
-            given: &given,
-            defaults: &defaults,
-            write_json: Value::to_string,
-        }
-        .fill(&template)
+        let (Json::Object(given), Json::Object(defaults)) = (given.into(), defaults.into()) else { unreachable!() };
+        Params { token: Some(&token), connection_id: None, client: "me/1", given: &given, defaults: &defaults }
+            .fill(&template.into())
+            .map(|filled| filled.as_ref().map(Value::from))
     }
 
     // S0-4: `user_details` defaults to `{"id": user_id}`.

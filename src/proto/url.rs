@@ -61,10 +61,10 @@ pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) 
             add(pair, &format!("{name}={HIDDEN}"));
         }
     }
-    for (name, template) in &dialect.url.query {
+    for (name, template) in dialect.url.query.iter() {
         let Some(value) = params.fill(template)? else { continue };
         let name = encode(name);
-        let value = encode(&params.plain(&value));
+        let value = encode(&template::plain(&value));
         let shown_value = if template::has_placeholder(template) { HIDDEN } else { &value };
         add(&format!("{name}={value}"), &format!("{name}={shown_value}"));
     }
@@ -91,7 +91,7 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::secret::Secret;
+    use crate::proto::{json::Json, secret::Secret};
     use crate::test;
     use serde_json::{Value, json};
 
@@ -107,14 +107,13 @@ mod tests {
 
     fn url(dialect: &Dialect, base: &UrlParts, given: Value) -> DialUrl {
         let token = Secret::from("s3cret/+".to_owned());
-        let Value::Object(given) = given else { unreachable!() };
+        let Json::Object(given) = given.into() else { unreachable!() };
         let params = Params {
             token: Some(&token),
             connection_id: None,
             client: "me/1 (abc)",
             given: &given,
             defaults: &dialect.defaults,
-            write_json: Value::to_string,
         };
         dial_url(base, dialect, &params).unwrap()
     }
@@ -126,11 +125,11 @@ mod tests {
         let made = url(&Dialect::stream(), &parts("https", "example.com:8443", "/other", Some("x=1")), given);
         assert_eq!(
             made.full,
-            "wss://example.com:8443/api/v2/connect?X-Stream-Client=me%2F1%20%28abc%29&api_key=k%26y&stream-auth-type=jwt"
+            "wss://example.com:8443/api/v2/connect?api_key=k%26y&stream-auth-type=jwt&X-Stream-Client=me%2F1%20%28abc%29"
         );
         assert_eq!(
             made.shown,
-            "wss://example.com:8443/api/v2/connect?X-Stream-Client=***&api_key=***&stream-auth-type=***"
+            "wss://example.com:8443/api/v2/connect?api_key=***&stream-auth-type=***&X-Stream-Client=***"
         );
         assert!(
             url(&Dialect::stream(), &parts("http", "h", "/", None), json!({"api_key": 1}))

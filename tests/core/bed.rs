@@ -49,8 +49,8 @@ pub(crate) fn url() -> UrlParts {
 /// Settings for Stream's dialect with a token provider.
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::new(Dialect::stream(), url());
-    settings.params.insert("api_key".into(), json!("key"));
-    settings.params.insert("user_id".into(), json!("alice"));
+    settings.params.insert("api_key", json!("key").into());
+    settings.params.insert("user_id", json!("alice").into());
     settings.client = "everwire/test".into();
     settings.token = TokenSource::Provider;
     settings.seed = 1;

@@ -19,7 +19,7 @@ fn connects_with_a_first_message_and_a_strict_hello() {
     let url = &bed.requests[0].url;
     assert_eq!(
         url,
-        "wss://example.com/api/v2/connect?X-Stream-Client=everwire%2Ftest&api_key=key&stream-auth-type=jwt"
+        "wss://example.com/api/v2/connect?api_key=key&stream-auth-type=jwt&X-Stream-Client=everwire%2Ftest"
     );
 
     bed.give(Input::Opened { generation });
@@ -325,7 +325,7 @@ fn wrong_settings_are_refused_by_name() {
 #[test]
 fn no_secret_is_shown_by_debug() {
     let mut settings = with_static_token();
-    settings.params.insert("api_secret".into(), json!("hush"));
+    settings.params.insert("api_secret", json!("hush").into());
     let shown = format!("{settings:?} {:?} {:?}", settings.token, Message::from("static-token"));
     assert!(!shown.contains("static-token") && !shown.contains("hush"), "{shown}");
 }

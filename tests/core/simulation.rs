@@ -115,8 +115,8 @@ impl World {
         let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5eed);
         let refreshable = random.chance(70);
         let mut settings = Settings::new(Dialect::stream(), super::bed::url());
-        settings.params.insert("api_key".into(), json!("key"));
-        settings.params.insert("user_id".into(), json!("alice"));
+        settings.params.insert("api_key", json!("key").into());
+        settings.params.insert("user_id", json!("alice").into());
         settings.token = match refreshable {
             true => TokenSource::Provider,
             false => TokenSource::Static(Secret::from("static".to_owned())),

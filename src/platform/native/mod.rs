@@ -42,6 +42,12 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(
     Ok(())
 }
 
+/// Wakes this task once all others have had their turn. Waking it at once would not do: tokio would run it again and
+/// again before it looks at the program's main task, and a reader of events there would lose most of a flood.
+pub(crate) fn wake_later(cx: &mut Context<'_>) {
+    let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+}
+
 /// Calls foreign code; a panic in it comes back as its message.
 pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).map_err(|panic| {

@@ -64,6 +64,11 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
     if settings.headers.is_empty() && settings.dialect.headers.is_empty() { Ok(()) } else { Err(headers_unsupported()) }
 }
 
+/// Wakes this task again, after those that are due already.
+pub(crate) fn wake_later(cx: &mut Context<'_>) {
+    cx.waker().wake_by_ref();
+}
+
 /// Entropy for a session's random numbers.
 pub(crate) fn seed() -> u64 {
     ((js_sys::Math::random() * 4_294_967_296.0) as u64) << 32 | (js_sys::Math::random() * 4_294_967_296.0) as u64

@@ -67,7 +67,7 @@ impl<P: Payload> Session<P> {
             .dialect
             .headers
             .iter()
-            .map(|(name, value)| Ok((name.clone(), params.text(value.as_str().unwrap_or_default())?)));
+            .map(|(name, value)| Ok((name.to_owned(), params.text(value.as_str().unwrap_or_default())?)));
         let headers = headers.chain(settings.headers.iter().cloned().map(Ok)).collect::<Result<_, Error>>()?;
         Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers })
     }

@@ -3,12 +3,12 @@
 use super::super::{
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
+    json::Json,
     message::{Class, Message, Payload},
     server_error::{self, ServerError},
     template,
 };
 use super::{Link, Output, Session};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// What the control types of a dialect are for. A type may be for more than one thing: in Stream's v1 the hello and the
@@ -59,19 +59,24 @@ impl Roles {
 }
 
 impl<P: Payload> Session<P> {
-    pub(super) fn message(&mut self, generation: u64, mut payload: P) {
+    /// Takes a message. An ordinary event is given back: it is for the listeners.
+    pub(super) fn message(&mut self, generation: u64, mut payload: P) -> Option<P> {
         if !self.is_current(generation, &[Link::Up, Link::Hello]) {
-            return;
+            return None;
         }
         self.last_received = self.now;
         self.stats.messages_in += 1;
         self.stats.bytes_in += payload.size() as u64;
         let class = payload.classify(&mut self.names);
         if self.link == Link::Hello {
-            return self.await_hello(class, payload);
+            self.await_hello(class, payload);
+            return None;
         }
         match class {
-            Class::Event => self.deliver(payload),
+            Class::Event => {
+                self.stats.events += 1;
+                return Some(payload);
+            }
             Class::Control(index) => self.control(self.roles.roles[index], payload),
             Class::Untyped => self.untyped(payload),
             Class::Binary => {
@@ -83,6 +88,7 @@ impl<P: Payload> Session<P> {
                 self.report(Error::new(ErrorKind::Decode, "a message is not JSON"));
             }
         }
+        None
     }
 
     fn deliver(&mut self, payload: P) {
@@ -103,9 +109,7 @@ impl<P: Payload> Session<P> {
         if let Some(document) = &document {
             if role.hello && self.is_complete_hello(document) {
                 let id = self.settings.dialect.hello.as_ref().and_then(|hello| hello.connection_id.as_deref());
-                let id = id
-                    .and_then(|path| member(document, path))
-                    .map(|id| Arc::from(&*template::plain(id, P::write_json)));
+                let id = id.and_then(|path| member(document, path)).map(|id| Arc::from(&*template::plain(id)));
                 self.up(id);
                 return self.deliver(payload);
             }
@@ -120,28 +124,24 @@ impl<P: Payload> Session<P> {
             }
         }
         let response = match &document {
-            Some(document) => server_error::excerpt(document, P::write_json),
-            None => payload
-                .json()
-                .as_ref()
-                .map(|document| server_error::excerpt(document, P::write_json))
-                .unwrap_or_default(),
+            Some(document) => server_error::excerpt(document),
+            None => payload.json().as_ref().map(server_error::excerpt).unwrap_or_default(),
         };
         let error = Error::new(ErrorKind::Auth, "the first frame of the server is not the hello");
         self.fail(error.with_response(response), Action::Fatal);
     }
 
-    fn is_complete_hello(&self, document: &Value) -> bool {
+    fn is_complete_hello(&self, document: &Json) -> bool {
         let hello = self.settings.dialect.hello.as_ref();
         hello.is_some_and(|hello| hello.requires.iter().all(|path| member(document, path).is_some()))
     }
 
     /// The error in a frame, if it is one by its type or by the member that stands for one.
-    fn server_error(&self, class: Class, role: Role, document: &Value) -> Option<ServerError> {
+    fn server_error(&self, class: Class, role: Role, document: &Json) -> Option<ServerError> {
         let rule = self.settings.dialect.errors.as_ref()?;
         let bare =
             || class == Class::Untyped && rule.bare.as_ref().is_some_and(|path| member(document, path).is_some());
-        (role.error || bare()).then(|| server_error::read(rule, document, P::write_json))
+        (role.error || bare()).then(|| server_error::read(rule, document))
     }
 
     fn control(&mut self, role: Role, payload: P) {
@@ -173,7 +173,7 @@ impl<P: Payload> Session<P> {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
         let params = self.settings.params(None, self.connection_id.as_deref());
         match params.fill(&rule.frame) {
-            Ok(Some(frame)) => self.write(Message::Text(P::write_json(&frame)), false),
+            Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
             Ok(None) => {}
             Err(error) => self.report(error),
         }

@@ -212,7 +212,6 @@ impl<P: Payload> Session<P> {
     /// # Errors
     /// [`ErrorKind::Config`] with the path of the setting that is wrong.
     pub fn new(mut settings: Settings) -> Result<Self, Error> {
-        settings.write_json = P::write_json;
         let clamped = settings.check()?;
         let roles = Roles::new(&settings.dialect);
         let token = match &settings.token {
@@ -255,7 +254,11 @@ impl<P: Payload> Session<P> {
     pub fn handle(&mut self, now: Timestamp, input: Input<P>) -> Result<(), Error> {
         self.now = self.now.max(now);
         match input {
-            Input::Message { generation, payload } => self.message(generation, payload),
+            Input::Message { generation, payload } => {
+                if let Some(event) = self.message(generation, payload) {
+                    self.outputs.push_back(Output::Event(event));
+                }
+            }
             Input::Alive { generation } => {
                 if self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
                     self.last_received = self.now;
@@ -276,6 +279,14 @@ impl<P: Payload> Session<P> {
             }
         }
         Ok(())
+    }
+
+    /// The same as [`handle`](Self::handle) with [`Input::Message`], for a driver in a hurry: an ordinary event comes
+    /// back at once, where otherwise it would be the only output.
+    pub(crate) fn receive(&mut self, now: Timestamp, generation: u64, payload: P) -> Option<P> {
+        debug_assert!(self.outputs.is_empty(), "what was to be done before is done");
+        self.now = self.now.max(now);
+        self.message(generation, payload)
     }
 
     /// The next thing to do.

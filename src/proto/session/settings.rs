@@ -4,12 +4,12 @@ use super::super::{
     backoff::BackoffRule,
     dialect::Dialect,
     error::{Error, ErrorKind},
+    json::Object,
     lifecycle::Lifecycle,
     secret::Secret,
     template::Params,
     url::{self, DialUrl, UrlParts},
 };
-use serde_json::{Map, Value};
 use std::{fmt, time::Duration};
 
 /// Where tokens come from (S0-13).
@@ -31,7 +31,7 @@ pub struct Settings {
     /// The URL the user gave, taken apart.
     pub url: UrlParts,
     /// Parameters for the dialect.
-    pub params: Map<String, Value>,
+    pub params: Object,
     /// Request headers besides those of the dialect.
     pub headers: Vec<(String, String)>,
     /// Subprotocols besides those of the dialect.
@@ -58,9 +58,6 @@ pub struct Settings {
     pub silence: Option<Duration>,
     /// The seed of all randomness.
     pub seed: u64,
-    /// How values are written; the session sets it to what its payload says.
-    #[doc(hidden)]
-    pub write_json: fn(&Value) -> String,
 }
 
 impl fmt::Debug for Settings {
@@ -80,7 +77,7 @@ impl Settings {
         Self {
             dialect,
             url,
-            params: Map::new(),
+            params: Object::new(),
             headers: Vec::new(),
             protocols: Vec::new(),
             client: String::new(),
@@ -94,7 +91,6 @@ impl Settings {
             health_interval: None,
             silence: None,
             seed: 0,
-            write_json: |_| String::new(),
         }
     }
 
@@ -173,14 +169,7 @@ impl Settings {
     }
 
     pub(super) fn params<'a>(&'a self, token: Option<&'a Secret>, connection_id: Option<&'a str>) -> Params<'a> {
-        Params {
-            token,
-            connection_id,
-            client: &self.client,
-            given: &self.params,
-            defaults: &self.dialect.defaults,
-            write_json: self.write_json,
-        }
+        Params { token, connection_id, client: &self.client, given: &self.params, defaults: &self.dialect.defaults }
     }
 
     pub(super) fn dial_url(&self, token: Option<&Secret>) -> Result<DialUrl, Error> {
@@ -189,16 +178,12 @@ impl Settings {
 
     pub(super) fn first_frame(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
         let Some(template) = &self.dialect.first_frame else { return Ok(None) };
-        Ok(self.params(token, None).fill(template)?.map(|frame| (self.write_json)(&frame)))
+        Ok(self.params(token, None).fill(template)?.map(|frame| frame.text()))
     }
 
     pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
         let Some(rule) = &self.dialect.health_check else { return Ok(String::new()) };
-        Ok(self
-            .params(None, connection_id)
-            .fill(&rule.frame)?
-            .map(|frame| (self.write_json)(&frame))
-            .unwrap_or_default())
+        Ok(self.params(None, connection_id).fill(&rule.frame)?.map(|frame| frame.text()).unwrap_or_default())
     }
 
     pub(super) fn health_interval(&self) -> Duration {
