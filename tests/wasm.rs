@@ -27,8 +27,9 @@ class Played extends EventTarget {
   }
   say(data) { this.onmessage?.(new MessageEvent('message', { data })); }
   send(data) {
-    this.sent.push(data);
+    // A view into the memory of the module, which goes on: the browser copies it too.
     if (typeof data !== 'string') data = data.slice().buffer;
+    this.sent.push(data);
     const hello = this.sent.length === 1;
     if (this.url.includes('mute')) return;
     later(() => this.say(hello ? '{"type":"connection.ok","connection_id":"played","me":{}}' : data));
@@ -48,7 +49,7 @@ export const say = (text) => Played.made.at(-1).say(text);
 export const say_bytes = (bytes) => Played.made.at(-1).say(bytes.slice().buffer);
 export const fill = (bytes) => { Played.made.at(-1).bufferedAmount = bytes; };
 export const drop_it = () => { Played.made[0].readyState = 3; Played.made[0].onclose?.(new CloseEvent('close', { code: 1006 })); };
-export const sent = () => JSON.stringify(Played.made.at(-1).sent.map((data) => typeof data === 'string' ? data : [...data]));
+export const sent = () => JSON.stringify(Played.made.at(-1).sent.map((data) => typeof data === 'string' ? data : [...new Uint8Array(data)]));
 export const closed_with = () => JSON.stringify(Played.made[0].closedWith ?? null);
 export const attached = () => ['onopen', 'onmessage', 'onclose'].filter((name) => Played.made[0][name] != null).length;
 "#)]
