@@ -20,6 +20,7 @@ use tokio_tungstenite::{
 
 pub fn serve() {
     meter::pin(true);
+    end_with_standard_input();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -29,6 +30,14 @@ pub fn serve() {
             tcp.set_nodelay(true).expect("no delay");
             send_all(tcp).await;
         }
+    });
+}
+
+/// Whoever started the server may be gone before it could end it.
+fn end_with_standard_input() {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
     });
 }
 
