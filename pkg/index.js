@@ -1,6 +1,5 @@
 // everwire for the browser: a thin face over the WebAssembly module. Importing it does nothing; the first client loads the module.
-import init, { Client as Core } from './dist/everwire.js';
-import { EverwireError } from './dist/edge.js';
+import init, { Client as Core, EverwireError } from './dist/everwire.js';
 
 export { EverwireError };
 

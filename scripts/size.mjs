@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const BUDGET = 60_000;
-const FILES = ['pkg/dist/everwire_bg.wasm', 'pkg/dist/everwire.js', 'pkg/dist/edge.js', 'pkg/dist/glue.js', 'pkg/index.js'];
+const FILES = ['pkg/dist/everwire_bg.wasm', 'pkg/dist/everwire.js', 'pkg/index.js'];
 
 const rows = FILES.map((file) => {
   const bytes = readFileSync(file);

@@ -51,7 +51,7 @@
 
 mod client;
 mod driver;
-#[cfg(web)]
+#[cfg(all(web, feature = "npm"))]
 mod js;
 #[cfg(all(native, feature = "jwt"))]
 mod jwt;

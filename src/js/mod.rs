@@ -22,6 +22,10 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
+/// A third of the size of the standard library's, which every page would download.
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// A client as JavaScript holds it.
 #[wasm_bindgen(js_name = Client)]
 pub struct JsClient {

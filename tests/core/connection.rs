@@ -311,8 +311,8 @@ fn wrong_settings_are_refused_by_name() {
     assert_eq!(refused(&|_| {}), None);
     assert_eq!(refused(&|s| s.url.scheme = "ftp".into()), config("url"));
     assert_eq!(refused(&|s| s.token = TokenSource::None), config("token"));
-    assert_eq!(refused(&|s| drop(s.params.remove("api_key"))), config("params.api_key"));
-    assert_eq!(refused(&|s| drop(s.params.remove("user_id"))), config("params.user_id"));
+    assert_eq!(refused(&|s| s.params.remove("api_key")), config("params.api_key"));
+    assert_eq!(refused(&|s| s.params.remove("user_id")), config("params.user_id"));
     assert_eq!(refused(&|s| s.backoff.base = Duration::ZERO), config("backoff.base"));
     assert_eq!(refused(&|s| s.backoff.cap = Duration::from_millis(1)), config("backoff.cap"));
     assert_eq!(refused(&|s| s.backoff.jitter = 0.0), config("backoff.jitter"));

@@ -3,7 +3,9 @@
 mod socket;
 mod task;
 
-pub(crate) use socket::{FromBrowser, SocketConnector, headers_unsupported};
+#[cfg(feature = "npm")]
+pub(crate) use socket::FromBrowser;
+pub(crate) use socket::{SocketConnector, headers_unsupported};
 
 use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use gloo_timers::future::TimeoutFuture;
