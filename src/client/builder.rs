@@ -7,7 +7,7 @@ use super::{
 use crate::{
     driver,
     platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector},
-    proto::{Dialect, Error, ErrorKind, Json, Secret, Settings, TokenSource, UrlParts},
+    proto::{Dialect, Error, ErrorKind, Secret, Settings, TokenSource, UrlParts},
     transport::SocketConfig,
 };
 use serde::Serialize;
@@ -16,10 +16,10 @@ use std::{fmt, future::Future, time::Duration};
 /// Makes a [`Client`]. Every setting has a default; [`build`](Self::build) checks them all.
 #[must_use = "a builder does nothing before `build` or `connect`"]
 pub struct ClientBuilder {
-    settings: Settings,
-    url: Option<String>,
-    provider: Option<Ask<Result<String, Error>>>,
-    socket: SocketConfig,
+    pub(crate) settings: Settings,
+    pub(crate) url: Option<String>,
+    pub(crate) provider: Option<Ask<Result<String, Error>>>,
+    pub(crate) socket: SocketConfig,
     /// The first wrong setting: it is reported by `build`.
     wrong: Option<Error>,
 }
@@ -57,18 +57,12 @@ impl ClientBuilder {
     pub fn param(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
         match serde_json::to_value(value) {
-            Ok(value) => return self.json_param(name, value.into()),
+            Ok(value) => self.settings.params.insert(name, value.into()),
             Err(error) => {
                 let error = Error::new(ErrorKind::Config, "is not representable as JSON").with_source(error);
                 self.wrong.get_or_insert(error.with_path(format!("params.{name}")));
             }
         }
-        self
-    }
-
-    /// A parameter that is JSON already.
-    pub(crate) fn json_param(mut self, name: String, value: Json) -> Self {
-        self.settings.params.insert(name, value);
         self
     }
 

@@ -4,7 +4,7 @@ use super::error::thrown;
 use crate::{
     client::ClientBuilder,
     platform,
-    proto::{BackoffRule, Dialect, Error, ErrorKind, Json},
+    proto::{Dialect, Error, ErrorKind, Json, Secret, Settings, TokenSource},
 };
 use js_sys::{Array, Function, JSON, JsString, Object, Promise};
 use std::time::Duration;
@@ -26,57 +26,69 @@ pub(super) fn read(options: &JsValue) -> Result<ClientBuilder, Error> {
         Some((_, value)) => dialect(value)?,
         None => Dialect::stream(),
     };
-    let BackoffRule { mut base, mut cap, .. } = BackoffRule::default();
     let mut builder = ClientBuilder::new(dialect);
-    for (name, value) in &fields {
-        match name.as_str() {
-            "backoffBase" => base = time(name, value)?,
-            "backoffCap" => cap = time(name, value)?,
-            _ => builder = set(builder, name, value)?,
-        }
-    }
-    Ok(builder.backoff(base, cap))
+    fields.iter().try_for_each(|(name, value)| set(&mut builder, name, value))?;
+    Ok(builder)
 }
 
-fn set(builder: ClientBuilder, name: &str, value: &JsValue) -> Result<ClientBuilder, Error> {
-    let time = || time(name, value);
-    let count = || count(name, value);
-    Ok(match name {
-        "dialect" => builder,
-        "url" => builder.url(text(value).ok_or_else(|| wrong(name, "must be a string or a URL"))?),
-        "token" => token(builder, value)?,
+/// By reference, and not by the builder's own methods: moving it through each of them is a good part of the module.
+fn set(builder: &mut ClientBuilder, name: &str, value: &JsValue) -> Result<(), Error> {
+    let settings = &mut builder.settings;
+    let place = match name {
+        "dialect" => return Ok(()),
+        "url" => {
+            builder.url = Some(text(value).ok_or_else(|| wrong(name, "must be a string or a URL"))?);
+            return Ok(());
+        }
+        "token" => return token(builder, value),
         "params" => {
             let Json::Object(params) = json(name, value)? else { return Err(wrong(name, "must be an object")) };
-            params.into_members().into_iter().fold(builder, |builder, (name, value)| builder.json_param(name, value))
+            settings.params = params;
+            return Ok(());
         }
-        "protocols" => {
-            if !Array::is_array(value) || !Array::from(value).iter().all(|protocol| protocol.is_string()) {
-                return Err(wrong(name, "must be an array of strings"));
-            }
-            Array::from(value).iter().filter_map(|name| name.as_string()).fold(builder, ClientBuilder::protocol)
-        }
+        "protocols" => return protocols(settings, value),
         "headers" => return Err(platform::headers_unsupported()),
-        "maxAttempts" => builder.max_attempts(count()?),
-        "maxMessageSize" => builder.max_message_size(count()? as usize),
-        "stableAfter" => builder.stable_after(time()?),
-        "openTimeout" => builder.open_timeout(time()?),
-        "helloTimeout" => builder.hello_timeout(time()?),
-        "closeTimeout" => builder.close_timeout(time()?),
-        "tokenTimeout" => builder.token_timeout(time()?),
-        "healthCheckInterval" => builder.health_check_interval(time()?),
-        "silenceTimeout" => builder.silence_timeout(time()?),
+        "maxAttempts" => {
+            settings.backoff.max_attempts = count(name, value)?;
+            return Ok(());
+        }
+        "maxMessageSize" => {
+            builder.socket.max_message_size = count(name, value)? as usize;
+            return Ok(());
+        }
+        "backoffBase" => &mut settings.backoff.base,
+        "backoffCap" => &mut settings.backoff.cap,
+        "stableAfter" => &mut settings.backoff.stable_after,
+        "openTimeout" => &mut settings.open_timeout,
+        "closeTimeout" => &mut settings.close_timeout,
+        "tokenTimeout" => &mut settings.token_timeout,
+        "helloTimeout" => settings.hello_timeout.insert(Duration::ZERO),
+        "healthCheckInterval" => settings.health_interval.insert(Duration::ZERO),
+        "silenceTimeout" => settings.silence.insert(Duration::ZERO),
         _ => return Err(wrong(name, "is no option")),
-    })
+    };
+    *place = time(name, value)?;
+    Ok(())
 }
 
-fn token(builder: ClientBuilder, value: &JsValue) -> Result<ClientBuilder, Error> {
+fn protocols(settings: &mut Settings, value: &JsValue) -> Result<(), Error> {
+    let list = value.dyn_ref::<Array>().into_iter().flat_map(Array::iter);
+    settings.protocols = list.filter_map(|protocol| protocol.as_string()).collect();
+    if value.dyn_ref::<Array>().is_none_or(|list| list.length() as usize != settings.protocols.len()) {
+        return Err(wrong("protocols", "must be an array of strings"));
+    }
+    Ok(())
+}
+
+fn token(builder: &mut ClientBuilder, value: &JsValue) -> Result<(), Error> {
     if let Some(token) = value.as_string() {
-        return Ok(builder.token(token));
+        builder.settings.token = TokenSource::Static(Secret::from(token));
+        return Ok(());
     }
-    match value.dyn_ref::<Function>().cloned() {
-        Some(fetch) => Ok(builder.token_provider(move || ask(fetch.clone()))),
-        None => Err(wrong("token", "must be a string or a function")),
-    }
+    let fetch = value.dyn_ref::<Function>().ok_or_else(|| wrong("token", "must be a string or a function"))?.clone();
+    builder.settings.token = TokenSource::Provider;
+    builder.provider = Some(Box::new(move || Box::pin(ask(fetch.clone()))));
+    Ok(())
 }
 
 /// Calls the user's token function; what it gives may be a promise.

@@ -218,10 +218,6 @@ pub struct CloseRule {
     pub action: Action,
 }
 
-pub(super) fn default_type_field() -> String {
-    "type".to_owned()
-}
-
 pub(super) const fn default_hello_timeout() -> u64 {
     15_000
 }
@@ -276,6 +272,26 @@ impl Dialect {
     /// No authentication, no hello, no health check: any WebSocket.
     pub fn raw() -> Self {
         Self::shipped("raw")
+    }
+
+    /// A dialect that asks for nothing.
+    pub(super) fn plain(name: String) -> Self {
+        Self {
+            name,
+            url: UrlRule::default(),
+            defaults: Object::default(),
+            protocols: Vec::new(),
+            headers: Object::default(),
+            first_frame: None,
+            type_field: "type".to_owned(),
+            any_text: false,
+            hello: None,
+            errors: None,
+            health_check: None,
+            answers: Vec::new(),
+            close: Vec::new(),
+            close_default: Action::Retry,
+        }
     }
 
     fn shipped(name: &str) -> Self {

@@ -3,7 +3,7 @@
 use super::{
     dialect::{
         Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, UrlRule,
-        default_hello_timeout, default_min_grace, default_type_field,
+        default_hello_timeout, default_min_grace,
     },
     error::Error,
     fields::{Fields, wrong},
@@ -13,22 +13,25 @@ use super::{
 pub(super) fn dialect(document: Json) -> Result<Dialect, Error> {
     let mut fields = Fields::of(document, String::new())?;
     let name = fields.text("name")?;
-    let dialect = Dialect {
-        name: fields.needed("name", name)?,
-        url: fields.fields("url")?.map_or_else(|| Ok(UrlRule::default()), url)?,
-        defaults: fields.object("defaults")?,
-        protocols: fields.texts("protocols")?,
-        headers: fields.text_object("headers")?,
-        first_frame: fields.value("first_frame"),
-        type_field: fields.text("type_field")?.unwrap_or_else(default_type_field),
-        any_text: fields.flag("any_text")?.unwrap_or(false),
-        hello: fields.fields("hello")?.map(hello).transpose()?,
-        errors: fields.fields("errors")?.map(errors).transpose()?,
-        health_check: fields.fields("health_check")?.map(health_check).transpose()?,
-        answers: list(&mut fields, "answers", answer)?,
-        close: list(&mut fields, "close", close)?,
-        close_default: action(&mut fields, "close_default")?.unwrap_or_default(),
-    };
+    let mut dialect = Dialect::plain(fields.needed("name", name)?);
+    // Member by member and not as one literal: else each line that may fail drops every line before it in code of its own.
+    if let Some(rule) = fields.fields("url")? {
+        dialect.url = url(rule)?;
+    }
+    dialect.defaults = fields.object("defaults")?;
+    dialect.protocols = fields.texts("protocols")?;
+    dialect.headers = fields.text_object("headers")?;
+    dialect.first_frame = fields.value("first_frame");
+    if let Some(field) = fields.text("type_field")? {
+        dialect.type_field = field;
+    }
+    dialect.any_text = fields.flag("any_text")?.unwrap_or(false);
+    dialect.hello = fields.fields("hello")?.map(hello).transpose()?;
+    dialect.errors = fields.fields("errors")?.map(errors).transpose()?;
+    dialect.health_check = fields.fields("health_check")?.map(health_check).transpose()?;
+    dialect.answers = list(&mut fields, "answers", answer)?;
+    dialect.close = list(&mut fields, "close", close)?;
+    dialect.close_default = action(&mut fields, "close_default")?.unwrap_or_default();
     fields.end()?;
     Ok(dialect)
 }
