@@ -1,31 +1,44 @@
 //! Reads a JSON document member by member. What is wrong is named by its path, and what is not known is refused.
 //!
-//! A derived deserializer would do the same in nine times the space, which every page would have to download.
+//! A derived deserializer would do the same in many times the space, which every page would have to download. For the same
+//! reason reading goes on after a mistake, with nothing in the place of what is wrong: only the first mistake is told, at
+//! the end, and no line in between needs a way out.
 
 use super::{
     error::{Error, ErrorKind},
     json::{Json, Object},
 };
+use std::cell::OnceCell;
+
+/// Where the first mistake is kept.
+pub(super) type Mistake = OnceCell<Error>;
 
 /// The members of an object that are still to be read. One that is `null` counts as missing.
-pub(super) struct Fields {
+pub(super) struct Fields<'a> {
     path: String,
-    /// In their order. A list and not a map: it is short, and taken apart.
     members: Vec<(String, Json)>,
+    mistake: &'a Mistake,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// The members of the object at this path, which is empty for a whole document.
-    pub(super) fn of(value: Json, path: String) -> Result<Self, Error> {
+    pub(super) fn of(value: Json, path: String, mistake: &'a Mistake) -> Self {
+        let mut fields = Self { path, members: Vec::new(), mistake };
         match value {
-            Json::Object(members) => Ok(Self { path, members: members.into_members() }),
-            _ => Err(wrong(path, "must be an object")),
+            Json::Object(members) => fields.members = members.into_members(),
+            _ => wrong(mistake, fields.path.clone(), "must be an object"),
         }
+        fields
     }
 
     /// The path of a member.
-    pub(super) fn path(&self, name: &str) -> String {
+    fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { [&self.path, ".", name].concat() }
+    }
+
+    /// Notes that a member is wrong.
+    pub(super) fn wrong(&self, name: &str, message: &'static str) {
+        wrong(self.mistake, self.path(name), message);
     }
 
     pub(super) fn value(&mut self, name: &str) -> Option<Json> {
@@ -33,89 +46,133 @@ impl Fields {
         Some(self.members.remove(place).1).filter(|value| *value != Json::Null)
     }
 
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
-        self.value(name).map(|value| text(value, || self.path(name))).transpose()
+    /// A member that must be there.
+    pub(super) fn needed(&mut self, name: &str) -> Json {
+        self.value(name).unwrap_or_else(|| {
+            self.wrong(name, "is needed");
+            Json::Null
+        })
     }
 
-    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(Json::Bool(flag)) => Ok(Some(flag)),
-            Some(_) => Err(wrong(self.path(name), "must be true or false")),
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        match self.value(name)? {
+            Json::String(text) => Some(text),
+            _ => {
+                self.wrong(name, "must be a string");
+                None
+            }
+        }
+    }
+
+    pub(super) fn needed_text(&mut self, name: &str) -> String {
+        match self.needed(name) {
+            Json::String(text) => text,
+            _ => {
+                self.wrong(name, "must be a string");
+                String::new()
+            }
+        }
+    }
+
+    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Json::Bool(flag) => Some(flag),
+            _ => {
+                self.wrong(name, "must be true or false");
+                None
+            }
         }
     }
 
     /// A number from 0 to `max`.
-    pub(super) fn number(&mut self, name: &str, max: u64) -> Result<Option<u64>, Error> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        match value.as_i64().and_then(|number| u64::try_from(number).ok()).filter(|number| *number <= max) {
-            Some(number) => Ok(Some(number)),
-            None => Err(wrong(self.path(name), "must be a whole number, not negative and not too large")),
+    pub(super) fn number(&mut self, name: &str, max: i64) -> Option<u64> {
+        let value = self.value(name)?;
+        Some(self.checked(name, &value, max))
+    }
+
+    pub(super) fn needed_number(&mut self, name: &str, max: i64) -> u64 {
+        let value = self.needed(name);
+        self.checked(name, &value, max)
+    }
+
+    fn checked(&self, name: &str, value: &Json, max: i64) -> u64 {
+        let number = value.as_i64().filter(|number| (0..=max).contains(number));
+        if number.is_none() {
+            self.wrong(name, "must be a whole number, not negative and not too large");
         }
+        number.unwrap_or_default() as u64
     }
 
     /// An object whose members are free.
-    pub(super) fn object(&mut self, name: &str) -> Result<Object, Error> {
+    pub(super) fn object(&mut self, name: &str) -> Object {
         match self.value(name) {
-            None => Ok(Object::new()),
-            Some(Json::Object(members)) => Ok(members),
-            Some(_) => Err(wrong(self.path(name), "must be an object")),
+            Some(Json::Object(members)) => return members,
+            Some(_) => self.wrong(name, "must be an object"),
+            None => {}
         }
-    }
-
-    /// An object whose members are texts.
-    pub(super) fn text_object(&mut self, name: &str) -> Result<Object, Error> {
-        let members = self.object(name)?;
-        if let Some((wrong_one, _)) = members.iter().find(|(_, value)| value.as_str().is_none()) {
-            return Err(wrong(self.path(name) + "." + wrong_one, "must be a string"));
-        }
-        Ok(members)
+        Object::new()
     }
 
     /// An object whose members are known.
-    pub(super) fn fields(&mut self, name: &str) -> Result<Option<Fields>, Error> {
-        self.value(name).map(|value| Fields::of(value, self.path(name))).transpose()
+    pub(super) fn fields(&mut self, name: &str) -> Option<Fields<'a>> {
+        self.value(name).map(|value| Fields::of(value, self.path(name), self.mistake))
     }
 
-    /// The members of an array, each with its path.
-    pub(super) fn list(&mut self, name: &str) -> Result<Vec<(Json, String)>, Error> {
-        let path = self.path(name);
+    /// The items of an array, each with its path.
+    pub(super) fn list(&mut self, name: &str) -> Vec<(Json, String)> {
+        let mut list = Vec::new();
         match self.value(name) {
-            None => Ok(Vec::new()),
-            Some(Json::Array(list)) => {
-                let with_path = |(index, value)| (value, format!("{path}[{index}]"));
-                Ok(list.into_iter().enumerate().map(with_path).collect())
+            Some(Json::Array(items)) => {
+                for (index, item) in items.into_iter().enumerate() {
+                    list.push((item, [&self.path(name), "[", &index.to_string(), "]"].concat()));
+                }
             }
-            Some(_) => Err(wrong(path, "must be an array")),
+            Some(_) => self.wrong(name, "must be an array"),
+            None => {}
+        }
+        list
+    }
+
+    /// The items of an array of objects.
+    pub(super) fn each(&mut self, name: &str, read: &mut dyn FnMut(Fields<'a>)) {
+        for (item, path) in self.list(name) {
+            read(Fields::of(item, path, self.mistake));
         }
     }
 
-    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, Error> {
-        self.list(name)?.into_iter().map(|(value, path)| text(value, || path)).collect()
+    pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for (item, path) in self.list(name) {
+            match item {
+                Json::String(text) => texts.push(text),
+                _ => wrong(self.mistake, path, "must be a string"),
+            }
+        }
+        texts
     }
 
-    /// What must be there.
-    pub(super) fn needed<T>(&self, name: &str, found: Option<T>) -> Result<T, Error> {
-        found.ok_or_else(|| wrong(self.path(name), "is needed"))
+    pub(super) fn whole_numbers(&mut self, name: &str) -> Vec<i64> {
+        let mut numbers = Vec::new();
+        for (item, path) in self.list(name) {
+            match item.as_i64() {
+                Some(number) => numbers.push(number),
+                None => wrong(self.mistake, path, "must be a whole number"),
+            }
+        }
+        numbers
     }
 
     /// Refuses what was not read.
-    pub(super) fn end(self) -> Result<(), Error> {
-        match self.members.first() {
-            Some((name, _)) => Err(wrong(self.path(name), "is not known here")),
-            None => Ok(()),
+    pub(super) fn end(self) {
+        if let Some((name, _)) = self.members.first() {
+            self.wrong(name, "is not known here");
         }
     }
 }
 
-fn text(value: Json, path: impl FnOnce() -> String) -> Result<String, Error> {
-    match value {
-        Json::String(text) => Ok(text),
-        _ => Err(wrong(path(), "must be a string")),
-    }
-}
-
-pub(super) fn wrong(path: String, message: &'static str) -> Error {
+/// Keeps a mistake, if it is the first.
+fn wrong(mistake: &Mistake, path: String, message: &'static str) {
     let path = if path.is_empty() { "dialect".to_owned() } else { path };
-    Error::new(ErrorKind::Config, message).with_path(path)
+    // A later one is not told.
+    let _ = mistake.set(Error::new(ErrorKind::Config, message).with_path(path));
 }

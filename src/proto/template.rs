@@ -54,8 +54,11 @@ impl Params<'_> {
                 None => Json::String(self.fill_text(text, depth)?),
             },
             Json::Array(items) => {
-                let items = items.iter().filter_map(|item| self.fill_at(item, depth).transpose());
-                Json::Array(items.collect::<Result<_, _>>()?)
+                let mut array = Vec::new();
+                for item in items {
+                    array.extend(self.fill_at(item, depth)?);
+                }
+                Json::Array(array)
             }
             Json::Object(members) => {
                 let mut object = Object::new();

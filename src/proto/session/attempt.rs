@@ -61,14 +61,15 @@ impl<P: Payload> Session<P> {
         let settings = &self.settings;
         let params = settings.params(self.token.as_ref(), None);
         let url = settings.dial_url(self.token.as_ref())?;
-        let protocols = settings.dialect.protocols.iter().map(|protocol| params.text(protocol));
-        let protocols = protocols.chain(settings.protocols.iter().cloned().map(Ok)).collect::<Result<_, _>>()?;
-        let headers = settings
-            .dialect
-            .headers
-            .iter()
-            .map(|(name, value)| Ok((name.to_owned(), params.text(value.as_str().unwrap_or_default())?)));
-        let headers = headers.chain(settings.headers.iter().cloned().map(Ok)).collect::<Result<_, Error>>()?;
+        let mut protocols = Vec::new();
+        for protocol in &settings.dialect.protocols {
+            protocols.push(params.text(protocol)?);
+        }
+        protocols.extend_from_slice(&settings.protocols);
+        let mut headers = settings.headers.clone();
+        for (name, value) in settings.dialect.headers.iter() {
+            headers.push((name.to_owned(), params.text(value.as_str().unwrap_or_default())?));
+        }
         Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers })
     }
 
