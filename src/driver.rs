@@ -4,20 +4,16 @@
 //! frames that are ready before it looks at timers and commands.
 
 use crate::{
+    handle::{Asked, Command, DriverEnd, Handle, Orphaned, Shared, gone},
     platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep},
     proto::{
-        Cause, Error, ErrorKind, Input, Lifecycle, Message, NetworkChange, Output, Payload, Secret, Session, Settings,
-        State, Stats, Timestamp,
+        Cause, Error, ErrorKind, Input, Lifecycle, Message, Output, Payload, Secret, Session, Settings, State,
+        Timestamp,
     },
     transport::{Connector, Incoming, Transport},
 };
-use futures::{
-    SinkExt, StreamExt,
-    channel::{mpsc, oneshot},
-};
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -33,42 +29,10 @@ pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
     fn names(&mut self, _names: &mut P::Names) {}
 }
 
-enum Command {
-    Connect,
-    Close { code: u16, reason: String, done: oneshot::Sender<()> },
-    Send(Message, oneshot::Sender<Result<(), Error>>),
-    Ready(oneshot::Sender<Result<(), Error>>),
-    Closed(oneshot::Sender<Cause>),
-    Network(NetworkChange),
-}
-
-/// How many commands may wait for the driver, besides one for each caller.
-const COMMANDS: usize = 64;
 /// How many frames are read before timers and commands have their turn.
 const FRAMES: usize = 128;
 /// How many rounds the driver runs before other tasks have their turn.
 const ROUNDS: usize = 4;
-
-/// What can be seen of a driver from outside.
-#[derive(Clone)]
-struct Snapshot {
-    state: State,
-    connection_id: Option<Arc<str>>,
-    stats: Stats,
-    /// A `connect` that the driver has not taken yet.
-    connecting: bool,
-}
-
-/// A handle on a running driver. When the last one is dropped, the driver closes the connection and ends.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    commands: mpsc::Sender<Command>,
-    snapshot: Arc<Mutex<Snapshot>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Starts a driver in the background. It is idle until [`Handle::connect`].
 pub(crate) fn start<C: Connector, D: Dispatch<C::Payload>>(
@@ -82,16 +46,13 @@ where
 {
     let mut session = Session::new(settings)?;
     dispatch.names(session.names_mut());
-    let (sender, commands) = mpsc::channel(COMMANDS);
-    let snapshot = Snapshot { state: State::Idle, connection_id: None, stats: Stats::default(), connecting: false };
-    let snapshot = Arc::new(Mutex::new(snapshot));
+    let shared = Shared::new();
     let mut driver = Driver {
         session,
         connector,
         dispatch,
         provider,
-        commands,
-        snapshot: snapshot.clone(),
+        shared: DriverEnd(shared.clone()),
         clock: Clock::start(),
         now: Timestamp::default(),
         socket: None,
@@ -105,82 +66,14 @@ where
         orphaned: false,
     };
     platform::spawn(async move { poll_fn(|cx| driver.poll(cx)).await })?;
-    Ok(Handle { commands: sender, snapshot })
-}
-
-impl Handle {
-    /// Starts to connect.
-    pub(crate) fn connect(&self) -> Result<(), Error> {
-        let mut snapshot = lock(&self.snapshot);
-        if snapshot.connecting || !snapshot.state.is_end() {
-            let message = format!("the client is {} already; close it first", snapshot.state);
-            return Err(Error::new(ErrorKind::InvalidState, message));
-        }
-        self.commands.clone().try_send(Command::Connect).map_err(|_| gone())?;
-        snapshot.connecting = true;
-        Ok(())
-    }
-
-    /// Waits for the hello, or for the end.
-    pub(crate) async fn ready(&self) -> Result<(), Error> {
-        self.ask(Command::Ready).await?
-    }
-
-    /// Waits until the message is handed to the socket of an authenticated connection.
-    pub(crate) async fn send(&self, message: Message) -> Result<(), Error> {
-        self.ask(|answer| Command::Send(message, answer)).await?
-    }
-
-    /// Closes and waits for the end.
-    pub(crate) async fn close(&self, code: u16, reason: &str) -> Result<(), Error> {
-        crate::proto::check_close(code, reason)?;
-        let reason = reason.to_owned();
-        // A driver that is gone has closed.
-        let _ = self.ask(|done| Command::Close { code, reason, done }).await;
-        Ok(())
-    }
-
-    /// Waits for the end, and tells its cause.
-    pub(crate) async fn closed(&self) -> Cause {
-        self.ask(Command::Closed).await.unwrap_or(Cause::Dropped)
-    }
-
-    /// Tells the driver what happened to the network.
-    pub(crate) async fn network(&self, change: NetworkChange) {
-        // A driver that is gone has no use for it.
-        let _ = self.commands.clone().send(Command::Network(change)).await;
-    }
-
-    pub(crate) fn state(&self) -> State {
-        lock(&self.snapshot).state
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        lock(&self.snapshot).stats
-    }
-
-    pub(crate) fn connection_id(&self) -> Option<Arc<str>> {
-        lock(&self.snapshot).connection_id.clone()
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Error> {
-        let (sender, receiver) = oneshot::channel();
-        self.commands.clone().send(command(sender)).await.map_err(|_| gone())?;
-        receiver.await.map_err(|_| gone())
-    }
-}
-
-fn gone() -> Error {
-    Error::new(ErrorKind::Closed, "the client has ended, or its runtime was shut down")
+    Ok(Handle::new(shared))
 }
 
 /// Those who wait for a change.
 #[derive(Default)]
 struct Waiting {
-    ready: Vec<oneshot::Sender<Result<(), Error>>>,
-    closed: Vec<oneshot::Sender<Cause>>,
-    closing: Vec<oneshot::Sender<()>>,
-    last: Option<Cause>,
+    ready: Vec<Asked>,
+    closed: Vec<Asked>,
 }
 
 impl Waiting {
@@ -194,12 +87,8 @@ impl Waiting {
     fn settle_closed(&mut self, cause: &Cause) {
         self.settle_ready(&Err(as_error(cause)));
         for waiter in self.closed.drain(..) {
-            let _ = waiter.send(cause.clone());
+            let _ = waiter.send(Ok(()));
         }
-        for waiter in self.closing.drain(..) {
-            let _ = waiter.send(());
-        }
-        self.last = Some(cause.clone());
     }
 }
 
@@ -208,7 +97,7 @@ fn as_error(cause: &Cause) -> Error {
 }
 
 /// Adds a waiter, and forgets those who have gone: a list of them does not grow without end.
-fn wait<T>(waiters: &mut Vec<oneshot::Sender<T>>, waiter: oneshot::Sender<T>) {
+fn wait(waiters: &mut Vec<Asked>, waiter: Asked) {
     waiters.retain(|waiter| !waiter.is_canceled());
     waiters.push(waiter);
 }
@@ -221,8 +110,7 @@ struct Driver<C: Connector, D> {
     connector: C,
     dispatch: D,
     provider: Option<Ask<Result<String, Error>>>,
-    commands: mpsc::Receiver<Command>,
-    snapshot: Arc<Mutex<Snapshot>>,
+    shared: DriverEnd,
     clock: Clock,
     now: Timestamp,
     socket: Option<(u64, C::Transport)>,
@@ -230,7 +118,7 @@ struct Driver<C: Connector, D> {
     token: UnderWay<String>,
     timer: Option<(Timestamp, Sleep)>,
     /// Who waits for the message that the session is being given.
-    sending: Option<oneshot::Sender<Result<(), Error>>>,
+    sending: Option<Asked>,
     waiting: Waiting,
     failures: Vec<Error>,
     listener_failures: u64,
@@ -288,52 +176,51 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         if self.orphaned {
             return false;
         }
-        match self.commands.poll_next_unpin(cx) {
-            Poll::Ready(Some(command)) => self.command(command),
-            Poll::Ready(None) => {
+        self.shared.0.waker.register(cx.waker());
+        match self.shared.0.take_command() {
+            Ok(Some(command)) => self.command(command),
+            Ok(None) => return false,
+            Err(Orphaned) => {
                 self.orphaned = true;
                 self.feed(Input::Close { code: 1000, reason: DISCONNECT.to_owned(), dropped: true });
             }
-            Poll::Pending => return false,
         }
         true
     }
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Connect => {
-                lock(&self.snapshot).connecting = false;
-                self.feed(Input::Connect);
-            }
+            Command::Connect => self.feed(Input::Connect),
             Command::Close { code, reason, done } => {
-                self.waiting.closing.push(done);
                 self.feed(Input::Close { code, reason, dropped: false });
-                if matches!(self.session.state(), State::Closed | State::Failed) {
-                    self.waiting.closing.clear();
-                }
+                self.closed(done);
             }
-            Command::Send(message, answer) => {
-                self.sending = Some(answer);
+            Command::Send(message, asked) => {
+                self.sending = Some(asked);
                 let result = self.session.handle(self.now, Input::Send(message));
                 self.act();
-                if let Some(answer) = self.sending.take() {
-                    let _ = answer.send(result);
+                if let Some(asked) = self.sending.take() {
+                    let _ = asked.send(result);
                 }
             }
-            Command::Ready(waiter) => self.ready(waiter),
-            Command::Closed(waiter) => match (&self.waiting.last, self.session.state()) {
-                (Some(cause), State::Closed | State::Failed) => drop(waiter.send(cause.clone())),
-                _ => wait(&mut self.waiting.closed, waiter),
-            },
+            Command::Ready(asked) => self.ready(asked),
+            Command::Closed(asked) => self.closed(asked),
             Command::Network(change) => self.feed(Input::Network(change)),
         }
     }
 
-    fn ready(&mut self, waiter: oneshot::Sender<Result<(), Error>>) {
+    fn closed(&mut self, asked: Asked) {
+        match self.session.state() {
+            State::Closed | State::Failed => drop(asked.send(Ok(()))),
+            _ => wait(&mut self.waiting.closed, asked),
+        }
+    }
+
+    fn ready(&mut self, waiter: Asked) {
         let answer = match self.session.state() {
             State::Connected => Ok(()),
             State::Idle => Err(Error::new(ErrorKind::InvalidState, "`connect` was not called")),
-            State::Closed | State::Failed => Err(self.waiting.last.as_ref().map_or_else(gone, as_error)),
+            State::Closed | State::Failed => Err(self.shared.0.snapshot().cause.as_ref().map_or_else(gone, as_error)),
             _ => return wait(&mut self.waiting.ready, waiter),
         };
         let _ = waiter.send(answer);
@@ -460,6 +347,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     fn lifecycle(&mut self, step: &Lifecycle) {
         // Whoever is told, or was waiting, finds the new state when he looks.
         self.publish();
+        if let Lifecycle::Closed(cause) = step {
+            self.shared.0.snapshot().cause = Some(cause.clone());
+        }
         self.dispatch.lifecycle(step);
         match step {
             Lifecycle::Connected { .. } => self.waiting.settle_ready(&Ok(())),
@@ -472,7 +362,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     }
 
     fn publish(&mut self) {
-        let mut snapshot = lock(&self.snapshot);
+        let mut snapshot = self.shared.0.snapshot();
         snapshot.state = self.session.state();
         if snapshot.connection_id.as_ref() != self.session.connection_id() {
             snapshot.connection_id = self.session.connection_id().cloned();

@@ -51,6 +51,7 @@
 
 mod client;
 mod driver;
+mod handle;
 #[cfg(all(web, feature = "npm"))]
 mod js;
 #[cfg(all(native, feature = "jwt"))]

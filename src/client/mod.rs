@@ -9,7 +9,8 @@ pub use builder::ClientBuilder;
 pub use stream::EventStream;
 
 use crate::{
-    driver::{DISCONNECT, Handle},
+    driver::DISCONNECT,
+    handle::Handle,
     platform::{self, MaybeSend, MaybeSync},
     proto::{self, Cause, Dialect, Error, Lifecycle, Message, NetworkChange, State, Stats},
 };
@@ -140,7 +141,8 @@ impl Client {
 
     /// Closes with 1000 `client disconnect`, and waits for the end, at most for the close timeout. No reconnect follows.
     pub async fn close(&self) {
-        self.close_with(1000, DISCONNECT).await.expect("the code and the reason are right");
+        // The code and the reason are right; a client that is gone is closed.
+        let _ = self.handle.close(1000, DISCONNECT).await;
     }
 
     /// Closes with a code and a reason of one's own.
@@ -154,13 +156,15 @@ impl Client {
 
     /// Waits for the end, and tells its cause. Settles at once if the client has ended.
     pub async fn closed(&self) -> Cause {
-        self.handle.closed().await
+        // An error only says that there is nobody left to answer; the cause is known all the same.
+        let _ = self.handle.closed().await;
+        self.handle.cause()
     }
 
     /// Tells the client what is known of the network: while offline no try is made, and when it is back a waiting try begins
     /// at once.
-    pub async fn network(&self, change: NetworkChange) {
-        self.handle.network(change).await;
+    pub fn network(&self, change: NetworkChange) {
+        self.handle.network(change);
     }
 
     /// The state.

@@ -10,8 +10,9 @@ mod values;
 
 use crate::{
     client::registry,
-    driver::{self, DISCONNECT, Handle},
-    platform::{BoxFuture, SocketConnector},
+    driver::{self, DISCONNECT},
+    handle::{Answer, Handle},
+    platform::SocketConnector,
     proto::{Error, ErrorKind, Message},
 };
 use dispatch::{Entry, JsDispatch, Listeners};
@@ -20,7 +21,7 @@ use js_sys::{Function, JsString, Promise, Uint8Array};
 use payload::JsPayload;
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use wasm_bindgen_futures::future_to_promise;
 
 /// A third of the size of the standard library's, which every page would download.
 #[global_allocator]
@@ -74,42 +75,45 @@ impl JsClient {
     pub fn connect(&self) -> Result<(), JsValue> {
         self.handle.connect().map_err(|error| to_js(&error))?;
         // A connection lives until it ends, as a WebSocket does, also when the page has let go of the client.
-        let handle = self.handle.clone();
-        spawn_local(async move { drop(handle.closed().await) });
+        let _ = self.closed();
         Ok(())
     }
 
     /// Waits for the hello.
     pub fn ready(&self) -> Promise {
-        let handle = self.handle.clone();
-        promise(async move { handle.ready().await.map(|()| JsValue::UNDEFINED) })
+        self.promise(self.handle.ready(), false)
     }
 
     /// Waits for the end, and gives its cause.
     pub fn closed(&self) -> Promise {
-        let handle = self.handle.clone();
-        promise(async move { Ok(values::cause(&handle.closed().await)) })
+        self.promise(self.handle.closed(), true)
     }
 
     /// Sends text or bytes.
     pub fn send(&self, message: JsValue) -> Promise {
-        let handle = self.handle.clone();
-        promise(async move {
-            let message = match message.dyn_into::<JsString>() {
-                Ok(text) => Message::Text(text.into()),
-                Err(bytes) => Message::Binary(bytes.unchecked_into::<Uint8Array>().to_vec()),
-            };
-            handle.send(message).await.map(|()| JsValue::UNDEFINED)
-        })
+        let message = match message.dyn_into::<JsString>() {
+            Ok(text) => Message::Text(text.into()),
+            Err(bytes) => Message::Binary(bytes.unchecked_into::<Uint8Array>().to_vec()),
+        };
+        self.promise(self.handle.send(message), false)
     }
 
     /// Closes for good.
     pub fn close(&self, code: Option<f64>, reason: Option<String>) -> Promise {
+        // What is no code at all is refused as an illegal one.
+        let code = code.map_or(1000, |code| if code.fract() == 0.0 { code as u16 } else { 0 });
+        self.promise(self.handle.close(code, reason.as_deref().unwrap_or(DISCONNECT)), false)
+    }
+
+    /// The answer as a promise; of the end, with its cause, whatever it is.
+    fn promise(&self, answer: Answer, end: bool) -> Promise {
         let handle = self.handle.clone();
-        promise(async move {
-            // What is no code at all is refused as an illegal one.
-            let code = code.map_or(1000, |code| if code.fract() == 0.0 { code as u16 } else { 0 });
-            handle.close(code, reason.as_deref().unwrap_or(DISCONNECT)).await.map(|()| JsValue::UNDEFINED)
+        future_to_promise(async move {
+            match answer.await {
+                _ if end => Ok(values::cause(&handle.cause())),
+                Ok(()) => Ok(JsValue::UNDEFINED),
+                Err(error) => Err(to_js(&error)),
+            }
         })
     }
 
@@ -190,10 +194,4 @@ impl JsClient {
 
 fn wrong(message: &'static str) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
-}
-
-fn promise(work: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
-    // Boxed, so that the machinery of promises is there once and not once for each kind of work.
-    let work: BoxFuture<Result<JsValue, Error>> = Box::pin(work);
-    future_to_promise(async move { work.await.map_err(|error| to_js(&error)) })
 }

@@ -1,0 +1,226 @@
+//! The handle on a running driver: commands to it, answers from it, and what can be seen of it from outside.
+
+use crate::proto::{Cause, Error, ErrorKind, Message, NetworkChange, State, Stats, check_close};
+use futures::{channel::oneshot, task::AtomicWaker};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+/// What a driver is asked to do. Whoever asks gets one answer, always.
+pub(crate) enum Command {
+    Connect,
+    Close { code: u16, reason: String, done: Asked },
+    Send(Message, Asked),
+    Ready(Asked),
+    Closed(Asked),
+    Network(NetworkChange),
+}
+
+/// The side of a question that owes the answer.
+pub(crate) type Asked = oneshot::Sender<Result<(), Error>>;
+
+/// How many commands may wait for the driver.
+const COMMANDS: usize = 1024;
+
+/// What can be seen of a driver from outside.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) state: State,
+    pub(crate) connection_id: Option<Arc<str>>,
+    pub(crate) stats: Stats,
+    /// Why it ended last.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// What a driver and its handles share.
+pub(crate) struct Shared {
+    pub(crate) waker: AtomicWaker,
+    snapshot: Mutex<Snapshot>,
+    inbox: Mutex<Inbox>,
+}
+
+struct Inbox {
+    commands: VecDeque<Command>,
+    /// A `connect` that the driver has not taken yet.
+    connecting: bool,
+    /// Every handle is gone.
+    orphaned: bool,
+    /// The driver is gone: commands would wait for ever.
+    ended: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new() -> Arc<Self> {
+        let snapshot = Snapshot { state: State::Idle, connection_id: None, stats: Stats::default(), cause: None };
+        let inbox = Inbox { commands: VecDeque::new(), connecting: false, orphaned: false, ended: false };
+        Arc::new(Self { waker: AtomicWaker::new(), snapshot: Mutex::new(snapshot), inbox: Mutex::new(inbox) })
+    }
+
+    pub(crate) fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
+        lock(&self.snapshot)
+    }
+
+    /// The next command; an error once every handle is gone.
+    pub(crate) fn take_command(&self) -> Result<Option<Command>, Orphaned> {
+        let mut inbox = lock(&self.inbox);
+        let command = inbox.commands.pop_front();
+        if matches!(command, Some(Command::Connect)) {
+            inbox.connecting = false;
+        }
+        if command.is_none() && inbox.orphaned { Err(Orphaned) } else { Ok(command) }
+    }
+}
+
+/// Every handle is gone.
+pub(crate) struct Orphaned;
+
+/// Belongs to the driver: when that goes, whoever waits is told.
+pub(crate) struct DriverEnd(pub(crate) Arc<Shared>);
+
+impl Drop for DriverEnd {
+    fn drop(&mut self) {
+        let mut inbox = lock(&self.0.inbox);
+        inbox.ended = true;
+        let unanswered = std::mem::take(&mut inbox.commands);
+        drop(inbox);
+        // Dropped outside the lock: an answer may wake somebody who asks again.
+        drop(unanswered);
+    }
+}
+
+/// A handle on a running driver. When the last one is dropped, the driver closes the connection and ends.
+#[derive(Clone)]
+pub(crate) struct Handle(Arc<HandleEnd>);
+
+struct HandleEnd(Arc<Shared>);
+
+impl Drop for HandleEnd {
+    fn drop(&mut self) {
+        lock(&self.0.inbox).orphaned = true;
+        self.0.waker.wake();
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(Arc::new(HandleEnd(shared)))
+    }
+
+    /// Starts to connect.
+    pub(crate) fn connect(&self) -> Result<(), Error> {
+        let state = self.state();
+        let mut inbox = lock(&self.0.0.inbox);
+        if inbox.connecting || !state.is_end() {
+            let message = format!("the client is {state} already; close it first");
+            return Err(Error::new(ErrorKind::InvalidState, message));
+        }
+        if inbox.ended {
+            return Err(gone());
+        }
+        inbox.connecting = true;
+        inbox.commands.push_back(Command::Connect);
+        drop(inbox);
+        self.0.0.waker.wake();
+        Ok(())
+    }
+
+    /// Waits for the hello, or for the end.
+    pub(crate) fn ready(&self) -> Answer {
+        self.ask(Command::Ready)
+    }
+
+    /// Waits until the message is handed to the socket of an authenticated connection.
+    pub(crate) fn send(&self, message: Message) -> Answer {
+        self.ask(|asked| Command::Send(message, asked))
+    }
+
+    /// Closes and waits for the end.
+    pub(crate) fn close(&self, code: u16, reason: &str) -> Answer {
+        match check_close(code, reason) {
+            Ok(()) => self.ask(|done| Command::Close { code, reason: reason.to_owned(), done }),
+            Err(error) => Answer::at_once(error),
+        }
+    }
+
+    /// Waits for the end; [`cause`](Self::cause) is there then.
+    pub(crate) fn closed(&self) -> Answer {
+        self.ask(Command::Closed)
+    }
+
+    /// Why the driver ended last; of one that is gone without a word, its handles must be.
+    pub(crate) fn cause(&self) -> Cause {
+        self.0.0.snapshot().cause.clone().unwrap_or(Cause::Dropped)
+    }
+
+    /// Tells the driver what happened to the network.
+    pub(crate) fn network(&self, change: NetworkChange) {
+        // A driver that is gone has no use for it, and one that is swamped learns of it by itself.
+        let _ = self.push(Command::Network(change));
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.0.0.snapshot().state
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.0.0.snapshot().stats
+    }
+
+    pub(crate) fn connection_id(&self) -> Option<Arc<str>> {
+        self.0.0.snapshot().connection_id.clone()
+    }
+
+    fn ask(&self, command: impl FnOnce(Asked) -> Command) -> Answer {
+        let (asked, answer) = oneshot::channel();
+        match self.push(command(asked)) {
+            Ok(()) => Answer(answer),
+            Err(error) => Answer::at_once(error),
+        }
+    }
+
+    fn push(&self, command: Command) -> Result<(), Error> {
+        let mut inbox = lock(&self.0.0.inbox);
+        if inbox.ended {
+            return Err(gone());
+        }
+        if inbox.commands.len() >= COMMANDS {
+            return Err(Error::new(ErrorKind::Overflow, "too many calls are waiting to be taken"));
+        }
+        inbox.commands.push_back(command);
+        drop(inbox);
+        self.0.0.waker.wake();
+        Ok(())
+    }
+}
+
+/// The answer to come. It always comes: a driver that goes away answers too.
+pub(crate) struct Answer(oneshot::Receiver<Result<(), Error>>);
+
+impl Answer {
+    fn at_once(error: Error) -> Self {
+        let (asked, answer) = oneshot::channel();
+        // The receiver is here.
+        let _ = asked.send(Err(error));
+        Self(answer)
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(gone())))
+    }
+}
+
+pub(crate) fn gone() -> Error {
+    Error::new(ErrorKind::Closed, "the client has ended, or its runtime was shut down")
+}
