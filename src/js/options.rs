@@ -113,10 +113,12 @@ fn text(value: &JsValue) -> Option<String> {
 
 /// A time in milliseconds.
 fn time(name: &str, value: &JsValue) -> Result<Duration, Error> {
-    let seconds = value.as_f64().map(|millis| millis / 1000.0);
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| wrong(name, "must be a number of milliseconds"))
+    /// More than anybody will live to see.
+    const MOST: f64 = 1e15;
+    match value.as_f64() {
+        Some(millis) if (0.0..MOST).contains(&millis) => Ok(Duration::from_micros((millis * 1000.0) as u64)),
+        _ => Err(wrong(name, "must be a number of milliseconds")),
+    }
 }
 
 fn count(name: &str, value: &JsValue) -> Result<u32, Error> {

@@ -93,7 +93,8 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::after_start(Duration::from_secs_f64(((performance_now() - self.0) / 1000.0).max(0.0)))
+        // A float becomes a whole number without going below zero or over the end.
+        Timestamp::after_start(Duration::from_micros(((performance_now() - self.0) * 1000.0) as u64))
     }
 }
 

@@ -80,9 +80,8 @@ fn wake(id: u32) {
 
 /// Runs the tasks that are ready. What they wake has its turn in the next microtask.
 fn run() {
-    let ready = TASKS.with_borrow_mut(|tasks| std::mem::take(&mut tasks.ready));
-    for id in ready {
-        run_one(id);
+    for _ in 0..TASKS.with_borrow(|tasks| tasks.ready.len()) {
+        run_one(TASKS.with_borrow_mut(|tasks| tasks.ready.remove(0)));
     }
     let again = TASKS.with_borrow_mut(|tasks| {
         tasks.busy = !tasks.ready.is_empty();
