@@ -1,4 +1,5 @@
-// Makes the WebAssembly module small: node scripts/shrink.mjs FILE (with names; it is written back without)
+// Makes the WebAssembly module and its glue small: node scripts/shrink.mjs WASM JS (both are written back; the module comes
+// with names, and leaves without)
 //
 // A panic ends the module and shows nothing: on the web there is no standard error to show it on. So what would word
 // the message is replaced by the trap that follows it anyway, and everything that only messages need falls away.
@@ -8,6 +9,37 @@ import { pathToFileURL } from 'node:url';
 
 const tools = createRequire(new URL('tools/package.json', import.meta.url));
 const { default: binaryen } = await import(pathToFileURL(tools.resolve('binaryen')));
+
+/** Reads the binary format. */
+class Reader {
+  constructor(bytes, at) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  byte() {
+    return this.bytes[this.at++];
+  }
+
+  leb() {
+    let [number, shift, byte] = [0, 0, 0];
+    do {
+      byte = this.byte();
+      number |= (byte & 127) << shift;
+      shift += 7;
+    } while (byte > 127);
+    return number >>> 0;
+  }
+
+  take(length) {
+    this.at += length;
+    return Buffer.from(this.bytes.slice(this.at - length, this.at));
+  }
+
+  name() {
+    return this.take(this.leb()).toString();
+  }
+}
 
 /** Functions that never return, by the beginning of their (mangled or plain) names. */
 const PANICS = [
@@ -19,7 +51,7 @@ const PANICS = [
   /::assert_failed(::|$)/,
 ];
 
-const file = process.argv[2];
+const [, , file, glueFile] = process.argv;
 const module = binaryen.readBinary(readFileSync(file));
 let cut = 0;
 for (let index = 0; index < module.getNumFunctions(); index += 1) {
@@ -39,10 +71,84 @@ binaryen.setFlexibleInlineMaxSize(0);
 binaryen.setOneCallerInlineMaxSize(0);
 for (let round = 0; round < 3; round += 1) module.optimize();
 module.runPasses(['strip-debug', 'strip-producers']);
-writeFileSync(file, withoutPaths(module.emitBinary()));
+const { bytes, glue } = withShortNames(module.emitBinary(), readFileSync(glueFile, 'utf8'));
+writeFileSync(file, withoutPaths(bytes));
+writeFileSync(glueFile, glue);
 
 /** Where a panic stood is part of its message: the names of source files are blanked, for nothing reads them any more. */
 function withoutPaths(bytes) {
   const text = Buffer.from(bytes).toString('latin1');
   return Buffer.from(text.replace(/(\/rustc|\/root|\/home|\/rust|\/usr|src)(\/[\w.+-]+)+\.rs/g, (path) => '\0'.repeat(path.length)), 'latin1');
+}
+
+/** The names by which module and glue know each other end in hashes, which do not compress: both get short ones. */
+function withShortNames(bytes, glue) {
+  const short = new Map();
+  const shorten = (name, kind) => {
+    if (!short.has(name)) short.set(name, `$${kind}${short.size.toString(36)}`);
+    return short.get(name);
+  };
+  const generated = /^(__wb|wasm_bindgen__)/;
+  // What is written by hand keeps its name.
+  const rename = (kind) => (name) => (generated.test(name) ? shorten(name, kind) : name);
+  const sections = [...readSections(bytes)].map(({ id, body }) => {
+    if (id === 2) return { id, body: rewriteImports(body, (from) => shorten(from, 'm'), rename('i')) };
+    if (id === 7) return { id, body: rewriteExports(body, rename('e')) };
+    return { id, body };
+  });
+  for (const [name, replacement] of short) {
+    const quoted = name.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+    // A module's name is a key of the imports, and elsewhere a path to load it from, which stays.
+    const place = name.startsWith('./') ? new RegExp(`"${quoted}"(?=: )`, 'g') : new RegExp(`(?<![\\w$])${quoted}(?![\\w$])`, 'g');
+    const before = glue;
+    glue = glue.replace(place, () => (name.startsWith('./') ? `"${replacement}"` : replacement));
+    if (glue === before) throw new Error(`the glue does not mention ${name}`);
+  }
+  const out = [Buffer.from(bytes.slice(0, 8)), ...sections.flatMap(({ id, body }) => [Buffer.from([id, ...leb(body.length)]), body])];
+  return { bytes: Buffer.concat(out), glue };
+}
+
+function* readSections(bytes) {
+  const reader = new Reader(bytes, 8);
+  while (reader.at < bytes.length) {
+    const id = reader.byte();
+    yield { id, body: reader.take(reader.leb()) };
+  }
+}
+
+function rewriteImports(body, renameModule, rename) {
+  const reader = new Reader(body, 0);
+  const count = reader.leb();
+  const out = [Buffer.from(leb(count))];
+  for (let index = 0; index < count; index += 1) {
+    out.push(named(renameModule(reader.name())), named(rename(reader.name())));
+    const kind = reader.byte();
+    if (kind !== 0) throw new Error('only functions are imported');
+    out.push(Buffer.from([kind, ...leb(reader.leb())]));
+  }
+  return Buffer.concat(out);
+}
+
+function rewriteExports(body, rename) {
+  const reader = new Reader(body, 0);
+  const count = reader.leb();
+  const out = [Buffer.from(leb(count))];
+  for (let index = 0; index < count; index += 1) {
+    out.push(named(rename(reader.name())), Buffer.from([reader.byte(), ...leb(reader.leb())]));
+  }
+  return Buffer.concat(out);
+}
+
+function named(name) {
+  const text = Buffer.from(name);
+  return Buffer.concat([Buffer.from(leb(text.length)), text]);
+}
+
+function leb(number) {
+  const bytes = [];
+  do {
+    bytes.push((number & 127) | (number > 127 ? 128 : 0));
+    number >>>= 7;
+  } while (number > 0);
+  return bytes;
 }

@@ -1,6 +1,6 @@
 //! The handle on a running driver: commands to it, answers from it, and what can be seen of it from outside.
 
-use crate::proto::{Cause, Error, ErrorKind, Message, NetworkChange, State, Stats, check_close};
+use crate::proto::{Cause, Error, ErrorKind, Message, NetworkChange, State, Stats, check_close, in_use};
 use futures::{channel::oneshot, task::AtomicWaker};
 use std::{
     collections::VecDeque,
@@ -119,8 +119,7 @@ impl Handle {
         let state = self.state();
         let mut inbox = lock(&self.0.0.inbox);
         if inbox.connecting || !state.is_end() {
-            let message = format!("the client is {state} already; close it first");
-            return Err(Error::new(ErrorKind::InvalidState, message));
+            return Err(in_use(state));
         }
         if inbox.ended {
             return Err(gone());

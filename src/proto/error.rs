@@ -217,17 +217,18 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         if let Some(path) = &inner.path {
-            write!(f, "{path}: ")?;
+            f.write_str(path)?;
+            f.write_str(": ")?;
         }
         f.write_str(&inner.message)?;
         if let Some(code) = inner.code {
-            write!(f, " (code {code})")?;
+            text(f, &[" (code ", &code.to_string(), ")"])?;
         }
         if let Some(status) = inner.status {
-            write!(f, " (HTTP {status})")?;
+            text(f, &[" (HTTP ", &status.to_string(), ")"])?;
         }
         if let Some((code, reason)) = &inner.close {
-            write!(f, " (close {code}")?;
+            text(f, &[" (close ", &code.to_string()])?;
             if !reason.is_empty() {
                 f.write_str(" \"")?;
                 reason.chars().try_for_each(|c| f.write_char(if c.is_control() { '\u{fffd}' } else { c }))?;
@@ -237,6 +238,10 @@ impl fmt::Display for Error {
         }
         Ok(())
     }
+}
+
+fn text(f: &mut fmt::Formatter<'_>, parts: &[&str]) -> fmt::Result {
+    parts.iter().try_for_each(|part| f.write_str(part))
 }
 
 impl fmt::Debug for Error {

@@ -5,6 +5,7 @@
 //! the end, and no line in between needs a way out.
 
 use super::{
+    dialect::indexed,
     error::{Error, ErrorKind},
     json::{Json, Object},
 };
@@ -124,7 +125,7 @@ impl<'a> Fields<'a> {
         match self.value(name) {
             Some(Json::Array(items)) => {
                 for (index, item) in items.into_iter().enumerate() {
-                    list.push((item, [&self.path(name), "[", &index.to_string(), "]"].concat()));
+                    list.push((item, indexed(&self.path(name), index, "")));
                 }
             }
             Some(_) => self.wrong(name, "must be an array"),

@@ -1,6 +1,7 @@
 //! Templates of a dialect: JSON values whose strings hold placeholders such as `${user_id}`.
 
 use super::{
+    dialect::indexed,
     error::{Error, ErrorKind},
     json::{Json, Object},
     secret::Secret,
@@ -32,7 +33,7 @@ impl Params<'_> {
         match (self.given.get(name), self.defaults.get(name)) {
             (Some(value), _) => Ok(Some(value.clone())),
             (None, Some(_)) if depth >= MAX_DEPTH => {
-                Err(Error::new(ErrorKind::Config, "refers to itself").with_path(format!("defaults.{name}")))
+                Err(Error::new(ErrorKind::Config, "refers to itself").with_path(["defaults.", name].concat()))
             }
             (None, Some(template)) => self.fill_at(template, depth + 1),
             (None, None) => Ok(None),
@@ -97,7 +98,7 @@ impl Params<'_> {
         let value = self.get(placeholder.name, depth)?;
         if value.is_none() && !placeholder.optional {
             return Err(Error::new(ErrorKind::Config, "the dialect needs this parameter")
-                .with_path(format!("params.{}", placeholder.name)));
+                .with_path(["params.", placeholder.name].concat()));
         }
         Ok(value)
     }
@@ -165,9 +166,9 @@ pub(super) fn check(template: &Json, path: &str) -> Result<(), Error> {
     match template {
         Json::String(text) => check_text(text, path),
         Json::Array(items) => {
-            items.iter().enumerate().try_for_each(|(index, item)| check(item, &format!("{path}[{index}]")))
+            items.iter().enumerate().try_for_each(|(index, item)| check(item, &indexed(path, index, "")))
         }
-        Json::Object(members) => members.iter().try_for_each(|(name, value)| check(value, &format!("{path}.{name}"))),
+        Json::Object(members) => members.iter().try_for_each(|(name, value)| check(value, &[path, ".", name].concat())),
         _ => Ok(()),
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn check(base: &UrlParts) -> Result<(), Error> {
 pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) -> Result<DialUrl, Error> {
     let scheme = if matches!(base.scheme.as_str(), "https" | "wss") { "wss" } else { "ws" };
     let path = dialect.url.path.as_deref().unwrap_or(&base.path);
-    let mut full = format!("{scheme}://{}{path}", base.authority);
+    let mut full = [scheme, "://", &base.authority, path].concat();
     let mut shown = full.clone();
     let mut separator = '?';
     let mut add = |pair: &str, shown_pair: &str| {
@@ -58,7 +58,7 @@ pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) 
     if let Some(query) = base.query.as_deref().filter(|query| dialect.url.keep_query && !query.is_empty()) {
         for pair in query.split('&') {
             let name = pair.split('=').next().unwrap_or_default();
-            add(pair, &format!("{name}={HIDDEN}"));
+            add(pair, &[name, "=", HIDDEN].concat());
         }
     }
     for (name, template) in dialect.url.query.iter() {
@@ -66,7 +66,7 @@ pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) 
         let name = encode(name);
         let value = encode(&template::plain(&value));
         let shown_value = if template::has_placeholder(template) { HIDDEN } else { &value };
-        add(&format!("{name}={value}"), &format!("{name}={shown_value}"));
+        add(&[&name, "=", &value].concat(), &[&name, "=", shown_value].concat());
     }
     Ok(DialUrl { full, shown })
 }

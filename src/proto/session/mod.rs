@@ -346,10 +346,7 @@ impl<P: Payload> Session<P> {
 
     fn connect(&mut self) -> Result<(), Error> {
         if !self.state.is_end() {
-            return Err(Error::new(
-                ErrorKind::InvalidState,
-                format!("the client is {} already; close it first", self.state),
-            ));
+            return Err(in_use(self.state));
         }
         self.attempt = 0;
         self.refreshed = false;
@@ -390,7 +387,7 @@ impl<P: Payload> Session<P> {
 
     fn send_by_user(&mut self, message: Message) -> Result<(), Error> {
         if self.link != Link::Up {
-            return Err(Error::new(ErrorKind::Closed, format!("cannot send: the client is {}", self.state)));
+            return Err(Error::new(ErrorKind::Closed, ["cannot send: the client is ", self.state.as_str()].concat()));
         }
         self.write(message, true);
         Ok(())
@@ -462,10 +459,19 @@ impl<P: Payload> Session<P> {
     }
 }
 
+/// The answer to a `connect` that comes too early (S0-20).
+pub(crate) fn in_use(state: State) -> Error {
+    let message = ["the client is ", state.as_str(), " already; close it first"].concat();
+    Error::new(ErrorKind::InvalidState, message)
+}
+
 /// What may be sent in a close frame: a browser allows no other codes (see the WebSocket API's `close`).
 pub(crate) fn check_close(code: u16, reason: &str) -> Result<(), Error> {
     if code != 1000 && !(3000..=4999).contains(&code) {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("close code {code} is not 1000 or 3000 to 4999")));
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            ["close code ", &code.to_string(), " is not 1000 or 3000 to 4999"].concat(),
+        ));
     }
     if reason.len() > MAX_CLOSE_REASON {
         return Err(Error::new(ErrorKind::InvalidInput, "a close reason has at most 123 bytes"));
