@@ -131,7 +131,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         for _ in 0..ROUNDS {
             self.now = self.clock.now();
             self.act();
-            // Every part is polled until none has more to do, so that each has left its waker where it waits.
+            // Each part is polled until it has no more to do, and has left its waker where it waits. Only what comes
+            // after the socket can give the socket more to do: then there is another round.
             let busy = self.poll_socket(cx)
                 | self.poll_commands(cx)
                 | self.poll_dial(cx)
@@ -152,6 +153,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         Poll::Pending
     }
 
+    /// Reads what is ready; true if there is more.
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..FRAMES {
             let Some((generation, socket)) = &mut self.socket else { return false };

@@ -63,6 +63,8 @@ pub mod proto;
 #[cfg(all(native, feature = "server"))]
 pub mod server;
 mod transport;
+#[cfg(web)]
+mod web;
 
 pub use client::{Client, ClientBuilder, Event, EventStream, Subscription};
 pub use proto::{Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, State, Stats};

@@ -256,3 +256,16 @@ async fn a_token_provider_is_asked_and_awaited() {
     assert!(client.closed().now_or_never().is_none());
     client.close().await;
 }
+
+#[wasm_bindgen_test]
+fn parameters_may_come_from_the_page() {
+    let params = js_sys::JSON::parse(r#"{"api_key":"key","user_id":"alice","user_details":{"id":"alice","n":[1,2.5,null]}}"#);
+    let builder = || Client::builder(Dialect::stream()).url("ws://localhost").token("token");
+    let builder_of_page = builder().js_params(&params.expect("JSON")).expect("an object");
+    assert!(builder_of_page.build().is_ok());
+    for wrong in [JsValue::NULL, JsValue::from(1), js_sys::Function::new_no_args("").into()] {
+        let error = builder().js_params(&wrong).expect_err("no object");
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Config, Some("params")));
+    }
+    assert_eq!(builder().build().expect_err("parameters are missing").path(), Some("params.api_key"));
+}

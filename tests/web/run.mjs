@@ -7,6 +7,7 @@ import { tests } from './harness.mjs';
 import './package.test.mjs';
 import './foreign.test.mjs';
 import './page.test.mjs';
+import './readme.test.mjs';
 
 const TIME_LIMIT = 30_000;
 
