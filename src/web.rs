@@ -14,8 +14,9 @@ impl ClientBuilder {
     /// # Errors
     /// [`ErrorKind::Config`] with the path `params` if it is not an object of values that JSON knows.
     pub fn js_params(self, params: &JsValue) -> Result<Self, Error> {
-        let params: Map<String, Value> = serde_wasm_bindgen::from_value(params.clone())
-            .map_err(|_| Error::new(ErrorKind::Config, "must be an object of values that JSON knows").with_path("params"))?;
+        let params: Map<String, Value> = serde_wasm_bindgen::from_value(params.clone()).map_err(|_| {
+            Error::new(ErrorKind::Config, "must be an object of values that JSON knows").with_path("params")
+        })?;
         Ok(params.into_iter().fold(self, |builder, (name, value)| builder.param(name, value)))
     }
 }

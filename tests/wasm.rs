@@ -259,7 +259,8 @@ async fn a_token_provider_is_asked_and_awaited() {
 
 #[wasm_bindgen_test]
 fn parameters_may_come_from_the_page() {
-    let params = js_sys::JSON::parse(r#"{"api_key":"key","user_id":"alice","user_details":{"id":"alice","n":[1,2.5,null]}}"#);
+    let params =
+        js_sys::JSON::parse(r#"{"api_key":"key","user_id":"alice","user_details":{"id":"alice","n":[1,2.5,null]}}"#);
     let builder = || Client::builder(Dialect::stream()).url("ws://localhost").token("token");
     let builder_of_page = builder().js_params(&params.expect("JSON")).expect("an object");
     assert!(builder_of_page.build().is_ok());

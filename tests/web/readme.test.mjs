@@ -9,9 +9,10 @@ for (const readme of ['README.md', 'pkg/README.md']) {
     await t.page.route('**/token', (route) => route.fulfill({ body: 'a-fresh-token' }));
     await t.page.goto(`${t.peer.http}/tests/web/blank.html`);
     const shown = t.page.waitForEvent('console', (line) => line.text().startsWith('message.new'));
+    const before = t.peer.connections.length;
     await t.page.addScriptTag({ type: 'module', content: example.replace(/https:\/\/(chat\.)?example\.com/, t.peer.ws) });
     const connection = () => t.peer.connections.at(-1);
-    await t.peer.until((all) => all.at(-1)?.received.some((text) => text.includes('typing.start')));
+    await t.peer.until((all) => all.length > before && all.at(-1).received.some((text) => text.includes('typing.start')));
     assert.equal(connection().auth.token, 'a-fresh-token');
     connection().say('{"type":"message.new","text":"hello"}');
     await shown;
