@@ -19,7 +19,7 @@ const TYPES = {
 
 /** Starts on a free port of the loopback interface. `connections` tells what happened, the newest last. */
 export async function startPeer() {
-  const connections = [];
+  const connections = Object.assign([], { changed: [] });
   const server = createServer(serveFile);
   const sockets = new WebSocketServer({ server, maxPayload: 1 << 26 });
   sockets.on('connection', (socket, request) => accept(socket, request, connections));
@@ -60,8 +60,7 @@ async function serveFile(request, response) {
 function accept(socket, request, connections) {
   const url = new URL(request.url, 'http://peer');
   const connection = { path: url.pathname, query: Object.fromEntries(url.searchParams), auth: undefined, received: [], closed: undefined, say: (text) => socket.send(text), drop: () => socket.terminate() };
-  const changed = () => (connections.changed ?? []).splice(0).forEach((wake) => wake());
-  connections.changed ??= [];
+  const changed = () => connections.changed.splice(0).forEach((wake) => wake());
   connections.push(connection);
   const id = `connection-${connections.length}`;
   socket.on('error', () => {});
