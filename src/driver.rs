@@ -24,9 +24,6 @@ pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
 
     /// Calls the listeners of a lifecycle step.
     fn lifecycle(&mut self, step: &Lifecycle);
-
-    /// Once, before the first event: the names of control messages, for a dispatch that shares them.
-    fn names(&mut self, _names: &mut P::Names) {}
 }
 
 /// How many frames are read before timers and commands have their turn.
@@ -39,13 +36,12 @@ pub(crate) fn start<C: Connector, D: Dispatch<C::Payload>>(
     settings: Settings,
     provider: Option<Ask<Result<String, Error>>>,
     connector: C,
-    mut dispatch: D,
+    dispatch: D,
 ) -> Result<Handle, Error>
 where
     <C::Payload as Payload>::Names: MaybeSend,
 {
-    let mut session = Session::new(settings)?;
-    dispatch.names(session.names_mut());
+    let session = Session::new(settings)?;
     let shared = Shared::new();
     let mut driver = Driver {
         session,

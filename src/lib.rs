@@ -35,7 +35,9 @@
 //! - [`Dialect`]: what a server expects on the wire, as data. Four are built in.
 //! - [`Event`]: a message as it came; it is decoded when you ask.
 //! - [`Lifecycle`] and [`Cause`]: what the client tells of itself, and how it can end.
-//! - [`Error`]: one error with kinds. No error, log or `Debug` ever shows a token.
+//! - [`Error`]: one error with kinds. No error, lifecycle step or `Debug` of everwire ever shows a token, and everwire logs
+//!   nothing. (Natively the library below, `tungstenite`, writes requests and frames to the `log` facade at its `TRACE`
+//!   level: keep that off for it where logs are not secret.)
 //! - [`proto`]: the pure core, for those who bring their own I/O.
 //!
 //! # Features

@@ -38,15 +38,24 @@ const ALL: [Timer; 9] = [
 ];
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Timers([Option<Timestamp>; ALL.len()]);
+pub(super) struct Timers {
+    due: [Option<Timestamp>; ALL.len()],
+    /// The earliest of them: a driver asks for it after each message, and timers change seldom.
+    next: Option<Timestamp>,
+}
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Timestamp) {
-        self.0[timer as usize] = Some(at);
+        self.change(timer, Some(at));
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.change(timer, None);
+    }
+
+    fn change(&mut self, timer: Timer, at: Option<Timestamp>) {
+        self.due[timer as usize] = at;
+        self.next = self.due.iter().flatten().min().copied();
     }
 
     pub(super) fn stop_all(&mut self) {
@@ -55,13 +64,13 @@ impl Timers {
 
     /// When the next timer is due.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.0.iter().flatten().min().copied()
+        self.next
     }
 
     /// Takes the earliest timer that is due.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Timer> {
-        let due = ALL.into_iter().filter_map(|timer| Some((self.0[timer as usize]?, timer)));
-        let (_, timer) = due.filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
+        let next = self.next.filter(|at| *at <= now)?;
+        let timer = ALL.into_iter().find(|timer| self.due[*timer as usize] == Some(next))?;
         self.stop(timer);
         Some(timer)
     }

@@ -314,11 +314,6 @@ impl<P: Payload> Session<P> {
         &self.stats
     }
 
-    /// The prepared names of control messages, for a dispatch that shares them.
-    pub(crate) fn names_mut(&mut self) -> &mut P::Names {
-        &mut self.names
-    }
-
     fn set_state(&mut self, new: State) {
         let old = self.state;
         debug_assert!(old.next().contains(&new), "illegal transition from {old} to {new}");
