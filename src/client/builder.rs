@@ -147,7 +147,8 @@ impl ClientBuilder {
         self
     }
 
-    /// A connection on which nothing came for this long is dead. Default: the dialect's (Stream: 35 s).
+    /// A connection on which nothing came for this long, protocol pings included, is dead. Default: the dialect's (Stream:
+    /// 35 s; `raw`: none).
     pub fn silence_timeout(mut self, time: Duration) -> Self {
         self.settings.silence = Some(time);
         self

@@ -320,6 +320,9 @@ fn wrong_settings_are_refused_by_name() {
     assert_eq!(refused(&|s| s.open_timeout = Duration::ZERO), config("open_timeout"));
     assert_eq!(refused(&|s| s.silence = Some(Duration::ZERO)), config("silence_timeout"));
     assert_eq!(refused(&|s| s.dialect.name.clear()), config("name"));
+    let no_health_check =
+        |s: &mut Settings| (s.dialect, s.health_interval) = (Dialect::raw(), Some(Duration::from_secs(1)));
+    assert_eq!(refused(&no_health_check), config("health_check_interval"));
 }
 
 #[test]

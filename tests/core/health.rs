@@ -91,6 +91,20 @@ fn settings_that_would_kill_a_healthy_connection_are_clamped_and_reported() {
     assert_eq!(Bed::new(long).drain(), [Did::Clamped("silence_timeout", 40 * SECOND, 61 * SECOND)]);
 }
 
+// S0-9 without a health check: a server's own pings may be the only sign of life.
+#[test]
+fn silence_can_be_watched_where_the_dialect_has_no_health_check() {
+    let mut bed = Bed::new(Settings { silence: Some(10 * SECOND), ..raw() });
+    bed.give(Input::Connect);
+    let generation = dialled(&bed.drain());
+    bed.give(Input::Opened { generation });
+    bed.drain();
+    bed.pass(9 * SECOND);
+    bed.give(Input::Alive { generation });
+    assert_eq!(bed.pass(10 * SECOND - Duration::from_millis(1)), []);
+    assert!(backed_off(&bed.pass(Duration::from_millis(1))).is_some());
+}
+
 // Pitfall 2: an open socket is probed when the network changed, and replaced only if it stays silent.
 #[test]
 fn a_network_change_probes_an_open_connection() {

@@ -121,7 +121,9 @@ impl<P: Payload> Session<P> {
         self.timers.set(Timer::Stable, self.now + self.settings.backoff.stable_after);
         if self.settings.dialect.health_check.is_some() {
             self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
-            self.timers.set(Timer::Silence, self.now + self.settings.silence());
+        }
+        if let Some(silence) = self.settings.silence() {
+            self.timers.set(Timer::Silence, self.now + silence);
         }
         self.set_state(State::Connected);
         self.tell(Lifecycle::Connected { connection_id, attempt, downtime });

@@ -429,7 +429,7 @@ impl<P: Payload> Session<P> {
             Timer::Hello => self.timed_out("the hello did not come in time"),
             Timer::HealthCheck => self.send_health_check(),
             Timer::Silence => {
-                let due = self.last_received + self.settings.silence();
+                let due = self.last_received + self.settings.silence().unwrap_or(Duration::MAX);
                 if due <= self.now {
                     self.timed_out("nothing came from the server for too long");
                 } else {

@@ -113,6 +113,9 @@ impl Settings {
                 return wrong(name, "must be more than 0");
             }
         }
+        if self.health_interval.is_some() && self.dialect.health_check.is_none() {
+            return wrong("health_check_interval", "the dialect has no health check");
+        }
         if self.dialect.needs_token() && matches!(self.token, TokenSource::None) {
             return wrong("token", "the dialect needs a token or a token provider");
         }
@@ -159,8 +162,9 @@ impl Settings {
             self.health_interval = Some(used);
         }
         // A shorter interval alone keeps the dialect's silence; a longer one must not reach it.
-        let asked = self.silence();
-        let used = asked.max(used.saturating_add(grace));
+        let shortest = used.saturating_add(grace);
+        let asked = self.silence().unwrap_or(shortest);
+        let used = asked.max(shortest);
         if used != asked {
             clamped.push(Lifecycle::Clamped { setting: "silence_timeout", asked, used });
             self.silence = Some(used);
@@ -191,9 +195,10 @@ impl Settings {
         self.health_interval.unwrap_or_else(|| Duration::from_millis(by_dialect()))
     }
 
-    pub(super) fn silence(&self) -> Duration {
-        let by_dialect = || self.dialect.health_check.as_ref().map_or(0, |rule| rule.silence_ms);
-        self.silence.unwrap_or_else(|| Duration::from_millis(by_dialect()))
+    /// The silence after which a connection is dead; `None` if nobody says so.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        let by_dialect = || self.dialect.health_check.as_ref().map(|rule| Duration::from_millis(rule.silence_ms));
+        self.silence.or_else(by_dialect)
     }
 
     pub(super) fn hello_timeout(&self) -> Duration {
