@@ -1,7 +1,8 @@
 //! Reads ahead while much comes: fewer and larger reads in a flood, and no more memory than needed otherwise.
 //!
 //! The WebSocket layer reads in small pieces, because it fills its buffer with zeros before each read. This one is
-//! filled once, and lives only as long as every read brings more than a small one could.
+//! filled once, and lives only until many reads in a row brought no more than a small one could: a client that is about as
+//! fast as its server has large and small reads in turn, and a new buffer for each would cost more than it saves.
 
 use std::{
     io,
@@ -16,17 +17,22 @@ const AHEAD: usize = 128 * 1024;
 /// A read that fills a buffer of at least this size tells that more is waiting.
 const MUCH: usize = 8 * 1024;
 
+/// After so many small reads in a row the flood is over.
+const FEW: u8 = 16;
+
 pub(super) struct ReadAhead<S> {
     pub(super) inner: S,
     /// Empty unless much comes.
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Small reads in a row.
+    small: u8,
 }
 
 impl<S> ReadAhead<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self { inner, buffer: Box::default(), start: 0, end: 0 }
+        Self { inner, buffer: Box::default(), start: 0, end: 0, small: 0 }
     }
 }
 
@@ -35,6 +41,7 @@ impl<S: AsyncRead + Unpin> ReadAhead<S> {
         let mut ahead = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(&mut self.inner).poll_read(cx, &mut ahead))?;
         (self.start, self.end) = (0, ahead.filled().len());
+        self.small = if self.end < MUCH { self.small + 1 } else { 0 };
         Poll::Ready(Ok(()))
     }
 
@@ -42,9 +49,9 @@ impl<S: AsyncRead + Unpin> ReadAhead<S> {
         let len = into.remaining().min(self.end - self.start);
         into.put_slice(&self.buffer[self.start..self.start + len]);
         self.start += len;
-        if self.start == self.end && self.end < MUCH {
+        if self.start == self.end && self.small >= FEW {
             self.buffer = Box::default();
-            (self.start, self.end) = (0, 0);
+            (self.start, self.end, self.small) = (0, 0, 0);
         }
     }
 }
@@ -123,9 +130,13 @@ mod tests {
         while left > 0 {
             left -= read.read(&mut piece).await.expect("read");
         }
-        write.write_all(b"two").await.expect("written");
-        assert_eq!(read.read(&mut piece).await.expect("read"), 3);
-        assert_eq!(&piece[..3], b"two");
+        assert_eq!(read.buffer.len(), AHEAD);
+        for number in 0..FEW {
+            assert_eq!(read.buffer.len(), AHEAD, "kept after {number} small reads");
+            write.write_all(b"two").await.expect("written");
+            assert_eq!(read.read(&mut piece).await.expect("read"), 3);
+            assert_eq!(&piece[..3], b"two");
+        }
         assert!(read.buffer.is_empty());
         drop(write);
         assert_eq!(read.read(&mut piece).await.expect("the end"), 0);
