@@ -1,6 +1,6 @@
 //! Dialling a native socket: the request, TCP, TLS and the WebSocket handshake. No error shows the URL.
 
-use super::{WebSocket, read_ahead::ReadAhead, tls::Tls};
+use super::{WebSocket, tls::Tls};
 use crate::proto::{DialRequest, Error, ErrorKind};
 use std::io;
 use tokio::net::TcpStream;
@@ -35,9 +35,8 @@ pub(super) async fn dial(request: &DialRequest, config: WebSocketConfig, tls: &T
     // Small messages must not wait for the acknowledgement of the one before.
     tcp.set_nodelay(true)
         .map_err(|error| Error::new(ErrorKind::Connect, "the socket cannot be set up").with_source(error))?;
-    let (socket, _) = client_async_tls_with_config(http, ReadAhead::new(tcp), Some(config), Some(connector))
-        .await
-        .map_err(handshake_error)?;
+    let (socket, _) =
+        client_async_tls_with_config(http, tcp, Some(config), Some(connector)).await.map_err(handshake_error)?;
     Ok(socket)
 }
 

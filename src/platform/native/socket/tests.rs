@@ -279,7 +279,7 @@ async fn an_abort_tells_the_peer_even_with_unread_input() {
     let (client, mut server) = pair().await;
     server.send("unread".into()).await.expect("sent");
     let MaybeTlsStream::Plain(tcp) = client.web_socket.get_ref() else { panic!("no TLS here") };
-    tcp.inner.readable().await.expect("readable");
+    tcp.readable().await.expect("readable");
     client.abort(4002, "gone");
     assert_eq!(close_of(server.next().await), (4002, "gone".into()));
 }
