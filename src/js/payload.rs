@@ -2,7 +2,7 @@
 
 use crate::{
     platform::FromBrowser,
-    proto::{Class, Json, Payload},
+    proto::{Class, Json, Parts, Payload},
 };
 use js_sys::{ArrayBuffer, JsString};
 use std::rc::Rc;
@@ -97,6 +97,8 @@ impl FromBrowser for JsPayload {
 
 impl Payload for JsPayload {
     type Names = Names;
+
+    const PARTS: Parts = Parts::NONE;
 
     fn names(field: &str, control: &[String], any_text: bool) -> Names {
         Names { classifier: Rc::new(Classifier::new(field, control.to_vec(), any_text)), control: control.len() as i32 }

@@ -104,6 +104,9 @@ pub trait Payload: Sized {
     /// The names of control messages, prepared for fast look-up.
     type Names;
 
+    /// What a session of such messages can do besides holding a connection. Default: everything.
+    const PARTS: Parts = Parts::ALL;
+
     /// Prepares the look-up. `field` is the name of the top-level member that holds the type; `control` are the types
     /// the session itself must see. `any_text` accepts text that is not JSON.
     fn names(field: &str, control: &[String], any_text: bool) -> Self::Names;
@@ -116,6 +119,28 @@ pub trait Payload: Sized {
 
     /// The size in bytes (in a browser: in UTF-16 units).
     fn size(&self) -> usize;
+}
+
+/// The optional parts of a session. They are constants of a type, so that a part that is off is not in the program at all:
+/// a page downloads only what it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parts {
+    /// Messages that are sent while there is no connection wait for one.
+    pub outbox: bool,
+    /// Messages can be sent that wait for their reply.
+    pub requests: bool,
+    /// Sequence numbers are followed: duplicates are dropped, gaps are told, and a lost connection is resumed.
+    pub resume: bool,
+    /// One connection carries many channels.
+    pub channels: bool,
+}
+
+impl Parts {
+    /// All of them.
+    pub const ALL: Self = Self { outbox: true, requests: true, resume: true, channels: true };
+    /// None of them: events in, messages out.
+    pub const NONE: Self = Self { outbox: false, requests: false, resume: false, channels: false };
 }
 
 /// What kind of message came in.

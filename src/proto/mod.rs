@@ -31,7 +31,7 @@ pub use error::{Error, ErrorKind};
 pub use event::{Event, Names, UNKNOWN};
 pub use json::{Json, Object};
 pub use lifecycle::{Cause, Lifecycle};
-pub use message::{Class, CloseInfo, DialRequest, Message, Payload};
+pub use message::{Class, CloseInfo, DialRequest, Message, Parts, Payload};
 pub use secret::Secret;
 pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};
 pub(crate) use session::{check_close, in_use};
