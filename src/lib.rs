@@ -69,7 +69,9 @@ mod transport;
 mod web;
 
 pub use client::{Client, ClientBuilder, Event, EventStream, Subscription};
-pub use proto::{Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, State, Stats};
+pub use proto::{
+    BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode, Side, State, Stats,
+};
 
 /// The examples of the README compile.
 #[cfg(all(doctest, native))]

@@ -48,7 +48,7 @@ pub(super) fn lifecycle(step: &Lifecycle) -> JsValue {
     match step {
         Lifecycle::State { old, new } => named("state").with("old", old.as_str()).with("new", new.as_str()),
         Lifecycle::Connecting { url, attempt } => named("connecting").with("url", &**url).with("attempt", *attempt),
-        Lifecycle::Connected { connection_id, attempt, downtime } => named("connected")
+        Lifecycle::Connected { connection_id, attempt, downtime, .. } => named("connected")
             .maybe("connectionId", connection_id.as_deref())
             .with("attempt", *attempt)
             .maybe("downtime", downtime.map(millis)),
@@ -62,6 +62,8 @@ pub(super) fn lifecycle(step: &Lifecycle) -> JsValue {
             .with("asked", millis(*asked))
             .with("used", millis(*used)),
         Lifecycle::Closed(end) => named("closed").with("cause", cause(end)),
+        // Steps of parts that the edge does not have.
+        other => named(other.as_str()),
     }
     .into()
 }

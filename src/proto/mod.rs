@@ -30,7 +30,7 @@ pub use dialect::{Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, H
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Names, UNKNOWN};
 pub use json::{Json, Object};
-pub use lifecycle::{Cause, Lifecycle};
+pub use lifecycle::{BreakerState, Cause, Lifecycle, ReplayMode, Side};
 pub use message::{Class, CloseInfo, DialRequest, Message, Parts, Payload};
 pub use secret::Secret;
 pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};

@@ -22,7 +22,7 @@ pub struct UrlParts {
 }
 
 /// What stands for a value that may be a secret.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// A URL, and what may be shown of it.
 #[derive(Clone, PartialEq, Eq)]

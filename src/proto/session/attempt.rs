@@ -8,6 +8,7 @@ use super::super::{
     secret::Secret,
     state::State,
     timers::Timer,
+    url::HIDDEN,
 };
 use super::{Link, Output, Session, TokenSource};
 use std::sync::Arc;
@@ -53,7 +54,9 @@ impl<P: Payload> Session<P> {
         self.dialled_at = self.now;
         self.stats.dials += 1;
         self.timers.set(Timer::Open, self.now + self.settings.open_timeout);
-        self.tell(Lifecycle::Connecting { url: Arc::from(request.shown_url.as_str()), attempt: self.attempt });
+        self.shown_url = Arc::from(request.shown_url.as_str());
+        (self.subprotocol, self.extensions) = (None, None);
+        self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt: self.attempt });
         self.outputs.push_back(Output::Dial { generation: self.generation, request });
     }
 
@@ -126,7 +129,23 @@ impl<P: Payload> Session<P> {
             self.timers.set(Timer::Silence, self.now + silence);
         }
         self.set_state(State::Connected);
-        self.tell(Lifecycle::Connected { connection_id, attempt, downtime });
+        let (subprotocol, extensions) = (self.shown_subprotocol(), self.extensions.take());
+        self.tell(Lifecycle::Connected {
+            url: self.shown_url.clone(),
+            connection_id,
+            attempt,
+            downtime,
+            subprotocol,
+            extensions,
+        });
+    }
+
+    /// The subprotocol that the server chose, as it may be shown: one of the dialect's may hold the token.
+    fn shown_subprotocol(&mut self) -> Option<Arc<str>> {
+        let chosen = self.subprotocol.take()?;
+        let plain = |known: &String| **known == *chosen;
+        let shown = self.settings.dialect.protocols.iter().chain(&self.settings.protocols).any(plain);
+        Some(if shown { chosen } else { Arc::from(HIDDEN) })
     }
 
     /// A socket ended by itself.
@@ -147,7 +166,7 @@ impl<P: Payload> Session<P> {
             }
             (None, None) => Error::new(ErrorKind::Closed, "the connection broke"),
         };
-        self.break_link();
-        self.fail_closed(error, action);
+        self.link = Link::None;
+        self.fail(error, action);
     }
 }

@@ -48,6 +48,15 @@ pub enum Input<P> {
     },
     /// The user has a message for the server.
     Send(Message),
+    /// What a handshake agreed on. Comes before its `Opened`, if at all.
+    Negotiated {
+        /// Which dial.
+        generation: u64,
+        /// The subprotocol that the server chose.
+        subprotocol: Option<Box<str>>,
+        /// The extensions.
+        extensions: Option<Box<str>>,
+    },
     /// A dial succeeded.
     Opened {
         /// Which dial.
@@ -192,6 +201,10 @@ pub struct Session<P: Payload> {
     lost_at: Option<Timestamp>,
     health_check_sent: Option<Timestamp>,
     connection_id: Option<Arc<str>>,
+    /// The URL of the current dial or connection, as it may be shown.
+    shown_url: Arc<str>,
+    subprotocol: Option<Arc<str>>,
+    extensions: Option<Arc<str>>,
     /// The health check, filled in for this connection.
     health_frame: String,
     closing: Cause,
@@ -236,6 +249,9 @@ impl<P: Payload> Session<P> {
             lost_at: None,
             health_check_sent: None,
             connection_id: None,
+            shown_url: Arc::from(""),
+            subprotocol: None,
+            extensions: None,
             health_frame: String::new(),
             closing: Cause::ByUser,
             stats: Stats::default(),
@@ -267,6 +283,12 @@ impl<P: Payload> Session<P> {
             Input::Connect => return self.connect(),
             Input::Close { code, reason, dropped } => return self.close(code, reason, dropped),
             Input::Send(message) => return self.send_by_user(message),
+            Input::Negotiated { generation, subprotocol, extensions } => {
+                if self.is_current(generation, &[Link::Dialing]) {
+                    self.subprotocol = subprotocol.map(Arc::from);
+                    self.extensions = extensions.map(Arc::from);
+                }
+            }
             Input::Opened { generation } => self.opened(generation),
             Input::DialFailed { generation, error } => self.dial_failed(generation, error),
             Input::Closed { generation, info } => self.closed(generation, info),

@@ -24,41 +24,25 @@ impl<P: Payload> Session<P> {
         self.fail(Error::new(ErrorKind::Timeout, what), Action::Retry);
     }
 
-    /// Something failed that the socket may have survived: it is closed (S0-16), and the rule says what follows.
+    /// A try or a connection failed, and the rule says what follows. Whatever the failure left open is closed (S0-16); where
+    /// the socket or the dial ended by itself, the link is gone already.
     pub(super) fn fail(&mut self, error: Error, action: Action) {
-        let was_up = self.link == Link::Up;
         self.abort(4000, "client gives up on this connection");
-        self.lose(was_up, &error);
-        self.decide(error, action, false);
-    }
-
-    /// The socket ended by itself, and its end has been noted by [`break_link`](Self::break_link).
-    pub(super) fn fail_closed(&mut self, error: Error, action: Action) {
-        let was_up = self.state == State::Connected;
-        self.lose(was_up, &error);
-        self.decide(error, action, true);
-    }
-
-    /// There is no socket any more.
-    pub(super) fn break_link(&mut self) {
-        self.link = Link::None;
-    }
-
-    fn lose(&mut self, was_up: bool, error: &Error) {
         self.timers.stop_all();
         self.connection_id = None;
-        if was_up {
+        if self.state == State::Connected {
             self.lost_at = Some(self.now);
             self.set_state(State::Disconnected);
             self.tell(Lifecycle::Disconnected { error: error.clone() });
         }
+        self.decide(error, action);
     }
 
-    fn decide(&mut self, error: Error, action: Action, by_close: bool) {
+    fn decide(&mut self, error: Error, action: Action) {
         let refreshable = matches!(self.settings.token, TokenSource::Provider);
         let pace = match action {
             Action::Stop => return self.end(Cause::ByServer(error)),
-            Action::Fatal | Action::Event if by_close => return self.end(Cause::ByServer(error)),
+            Action::Fatal | Action::Event if error.close_code().is_some() => return self.end(Cause::ByServer(error)),
             Action::Fatal | Action::Event if error.is_auth() => return self.end(Cause::Refused(error)),
             Action::Fatal | Action::Event => return self.end(Cause::Fatal(error)),
             Action::Refresh | Action::RefreshOnce if !refreshable => return self.end(Cause::TokenExpired(error)),
