@@ -24,6 +24,9 @@ pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
 
     /// Calls the listeners of a lifecycle step.
     fn lifecycle(&mut self, step: &Lifecycle);
+
+    /// All that was ready has been read: hands over what was gathered for readers, and pushes what failed elsewhere.
+    fn end_of_round(&mut self, _failures: &mut Vec<Error>) {}
 }
 
 /// How many frames are read before timers and commands have their turn.
@@ -88,7 +91,8 @@ impl Waiting {
     }
 }
 
-fn as_error(cause: &Cause) -> Error {
+/// The cause of an end, to those who waited for something else.
+pub(crate) fn as_error(cause: &Cause) -> Error {
     cause.error().cloned().unwrap_or_else(|| Error::new(ErrorKind::Closed, cause.to_string()))
 }
 
@@ -137,6 +141,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             if let Some((_, socket)) = &mut self.socket {
                 let _ = socket.poll_flush(cx);
             }
+            self.dispatch.end_of_round(&mut self.failures);
+            self.tell_failures();
             self.publish();
             if self.orphaned && self.session.state().is_end() {
                 return Poll::Ready(());
@@ -308,11 +314,15 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
 
     fn event(&mut self, payload: C::Payload) {
         self.dispatch.event(payload, &mut self.failures);
+        self.tell_failures();
+    }
+
+    fn tell_failures(&mut self) {
         if self.failures.is_empty() {
             return;
         }
         for error in self.failures.drain(..) {
-            self.listener_failures += 1;
+            self.listener_failures += u64::from(error.kind() == ErrorKind::Listener);
             self.dispatch.lifecycle(&Lifecycle::Error(error));
         }
     }

@@ -114,6 +114,11 @@ impl Handle {
         Self(Arc::new(HandleEnd(shared)))
     }
 
+    /// Wakes the driver, and does not keep it alive.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(self.0.0.clone())
+    }
+
     /// Starts to connect.
     pub(crate) fn connect(&self) -> Result<(), Error> {
         let state = self.state();
@@ -197,6 +202,15 @@ impl Handle {
         drop(inbox);
         self.0.0.waker.wake();
         Ok(())
+    }
+}
+
+/// See [`Handle::waker`].
+pub(crate) struct Waker(Arc<Shared>);
+
+impl Waker {
+    pub(crate) fn wake(&self) {
+        self.0.waker.wake();
     }
 }
 

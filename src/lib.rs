@@ -42,6 +42,7 @@
 //!
 //! # Features
 //!
+//! - `sonic` (native): a faster JSON decoder, [`codec`].
 //! - `jwt` (native): tokens made from an API secret.
 //! - `server` (native): the server half.
 //! - `cli` (native): the program `everwire`.
@@ -52,6 +53,7 @@
 #![cfg_attr(web, allow(clippy::arc_with_non_send_sync))]
 
 mod client;
+pub mod codec;
 mod driver;
 mod handle;
 #[cfg(all(web, feature = "npm"))]
@@ -68,7 +70,7 @@ mod transport;
 #[cfg(web)]
 mod web;
 
-pub use client::{Client, ClientBuilder, Event, EventStream, Subscription};
+pub use client::{Client, ClientBuilder, Config, Event, EventStream, StreamOptions, StreamPolicy, Subscription};
 pub use proto::{
     BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode, Side, State, Stats,
 };

@@ -1,17 +1,17 @@
 //! The settings of a client, checked as a whole before anything is dialled.
 
 use super::{
-    Client,
+    Client, Config,
     dispatch::{ListenerDispatch, Listeners},
 };
 use crate::{
     driver,
-    platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector},
+    platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector, Spawner},
     proto::{Dialect, Error, ErrorKind, Secret, Settings, TokenSource, UrlParts},
     transport::SocketConfig,
 };
 use serde::Serialize;
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 /// Makes a [`Client`]. Every setting has a default; [`build`](Self::build) checks them all.
 #[must_use = "a builder does nothing before `build` or `connect`"]
@@ -20,6 +20,7 @@ pub struct ClientBuilder {
     pub(crate) url: Option<String>,
     pub(crate) provider: Option<Ask<Result<String, Error>>>,
     pub(crate) socket: SocketConfig,
+    event_capacity: usize,
     /// The first wrong setting: it is reported by `build`.
     wrong: Option<Error>,
 }
@@ -30,6 +31,9 @@ impl fmt::Debug for ClientBuilder {
         f.debug_struct("ClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
+
+/// How many events wait for a reader that is busy.
+const EVENT_CAPACITY: usize = 1024;
 
 impl ClientBuilder {
     pub(crate) fn new(dialect: Dialect) -> Self {
@@ -43,7 +47,7 @@ impl ClientBuilder {
         let mut settings = Settings::new(dialect, nowhere);
         settings.client = crate::CLIENT_ID.to_owned();
         let socket = SocketConfig { max_message_size: 1 << 20, root_certificates: Vec::new() };
-        Self { settings, url: None, provider: None, socket, wrong: None }
+        Self { settings, url: None, provider: None, socket, event_capacity: EVENT_CAPACITY, wrong: None }
     }
 
     /// The server: `ws://`, `wss://`, `http://` or `https://`. The dialect may set the path and drop the query. Default:
@@ -160,6 +164,13 @@ impl ClientBuilder {
         self
     }
 
+    /// How many events may wait for a reader of a stream or for an async listener that is busy, unless its
+    /// [`StreamOptions`](crate::StreamOptions) say otherwise. Default 1024.
+    pub fn event_capacity(mut self, events: usize) -> Self {
+        self.event_capacity = events;
+        self
+    }
+
     /// A header for the handshake. Native only: a browser cannot send any, and `build` says so.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.headers.push((name.into(), value.into()));
@@ -190,11 +201,18 @@ impl ClientBuilder {
     /// [`ErrorKind::Config`] with the path of the wrong setting, [`ErrorKind::Unsupported`] for what this target cannot do,
     /// [`ErrorKind::InvalidState`] outside a tokio runtime.
     pub fn build(self) -> Result<Client, Error> {
+        let spawner = Spawner::new()?;
+        let event_capacity = self.event_capacity;
+        if event_capacity == 0 {
+            return Err(Error::new(ErrorKind::Config, "must be more than 0").with_path("event_capacity"));
+        }
+        let max_message_size = self.socket.max_message_size;
         let parts = self.into_parts(SocketConnector::new)?;
+        let config = Arc::new(Config::new(&parts.settings, max_message_size, event_capacity));
         let listeners = Listeners::default();
         let dispatch = ListenerDispatch::new(listeners.clone());
         let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;
-        Ok(Client { handle, listeners })
+        Ok(Client { handle, listeners, spawner, config })
     }
 
     /// Builds, connects, and waits for the hello.

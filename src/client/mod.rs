@@ -1,32 +1,36 @@
 //! The client as a Rust program sees it, the same on both targets.
 
 mod builder;
+mod config;
 mod dispatch;
+mod events;
 pub(crate) mod registry;
 mod stream;
+mod subscription;
+mod task;
 
 pub use builder::ClientBuilder;
-pub use stream::EventStream;
+pub use config::Config;
+pub use stream::{EventStream, StreamOptions, StreamPolicy};
+pub use subscription::Subscription;
 
 use crate::{
+    codec::{Codec, Json},
     driver::DISCONNECT,
     handle::Handle,
-    platform::{self, MaybeSend, MaybeSync},
-    proto::{self, Cause, Dialect, Error, Lifecycle, Message, NetworkChange, State, Stats},
+    platform::{self, Spawner},
+    proto::{self, Cause, Dialect, Error, Message, NetworkChange, State, Stats},
 };
 use dispatch::Listeners;
-use registry::{Entry, Registry};
+use serde::Serialize;
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
-use stream::Queue;
 
 /// An event as this target keeps it. See [`proto::Event`].
 pub type Event = proto::Event<platform::Text, platform::Bytes>;
-
-/// How many events a stream holds for a reader that is busy.
-const STREAM_CAPACITY: usize = 1024;
 
 /// A live connection to one server, held for as long as there is a handle.
 ///
@@ -36,6 +40,8 @@ const STREAM_CAPACITY: usize = 1024;
 pub struct Client {
     handle: Handle,
     listeners: Listeners,
+    spawner: Spawner,
+    config: Arc<Config>,
 }
 
 impl fmt::Debug for Client {
@@ -66,70 +72,6 @@ impl Client {
         self.handle.ready().await
     }
 
-    /// Calls a listener for every event of a type: `message.new`, or a pattern such as `message.*` (one level),
-    /// `call.**` (one or more levels) or `*` (everything).
-    ///
-    /// Listeners are called in the order in which they were added, on the client's own task: one that blocks holds up the
-    /// stream. One that panics is reported as a [`Lifecycle::Error`] and goes on being called. On the web a panic cannot be
-    /// caught: it ends the program.
-    ///
-    /// The listener is removed when the subscription is dropped; [`Subscription::detach`] keeps it.
-    ///
-    /// # Panics
-    /// If the pattern makes no sense (empty, or with a star that is not alone in its level): that is a mistake in the
-    /// program. Use [`try_on`](Self::try_on) for patterns that come from outside.
-    #[track_caller]
-    pub fn on(&self, pattern: &str, listener: impl Fn(&Event) + MaybeSend + MaybeSync + 'static) -> Subscription {
-        self.try_on(pattern, listener).unwrap_or_else(|error| panic!("{pattern:?}: {error}"))
-    }
-
-    /// Like [`on`](Self::on), for patterns that come from outside.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the pattern makes no sense.
-    pub fn try_on(
-        &self,
-        pattern: &str,
-        listener: impl Fn(&Event) + MaybeSend + MaybeSync + 'static,
-    ) -> Result<Subscription, Error> {
-        let entry = self.listeners.events.add(pattern, Box::new(listener), false)?;
-        Ok(Subscription::new(self.listeners.events.clone(), entry))
-    }
-
-    /// Like [`on`](Self::on), for the first event alone.
-    ///
-    /// # Panics
-    /// If the pattern makes no sense.
-    #[track_caller]
-    pub fn once(&self, pattern: &str, listener: impl Fn(&Event) + MaybeSend + MaybeSync + 'static) -> Subscription {
-        match self.listeners.events.add(pattern, Box::new(listener), true) {
-            Ok(entry) => Subscription::new(self.listeners.events.clone(), entry),
-            Err(error) => panic!("{pattern:?}: {error}"),
-        }
-    }
-
-    /// Calls a listener for every step in the life of the client: states, tries, errors, the end.
-    pub fn on_lifecycle(&self, listener: impl Fn(&Lifecycle) + MaybeSend + MaybeSync + 'static) -> Subscription {
-        let entry = self.listeners.lifecycle.add("*", Box::new(listener), false).expect("the pattern is right");
-        Subscription::new(self.listeners.lifecycle.clone(), entry)
-    }
-
-    /// All events from now on as a stream, which holds up to 1024 for a reader that is busy; then the oldest is dropped and
-    /// counted ([`EventStream::dropped`]). It ends with the client's last handle or its end, whichever comes first.
-    pub fn events(&self) -> EventStream {
-        let queue = Arc::new(Queue::new(STREAM_CAPACITY, self.listeners.overflows.clone()));
-        let (events, ends) = (queue.clone(), queue.clone());
-        let subscriptions = [
-            self.on("*", move |event| events.push(event.clone())),
-            self.on_lifecycle(move |step| {
-                if matches!(step, Lifecycle::Closed(_)) {
-                    ends.end();
-                }
-            }),
-        ];
-        EventStream::new(queue, subscriptions)
-    }
-
     /// Sends a message: text, bytes or a JSON value. Settles when it is handed to the socket of an authenticated
     /// connection.
     ///
@@ -137,6 +79,24 @@ impl Client {
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) while not connected, `Overflow` when too much waits to be written.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         self.handle.send(message.into()).await
+    }
+
+    /// Sends a value as JSON. See [`send`](Self::send).
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send), and [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a value that has
+    /// no JSON.
+    pub async fn send_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
+        self.send_encoded::<Json, T>(value).await
+    }
+
+    /// Like [`send_json`](Self::send_json), with a codec of one's choice.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send) and of the codec.
+    pub async fn send_encoded<C: Codec, T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
+        let message = C::encode(value)?;
+        self.send(message).await
     }
 
     /// Closes with 1000 `client disconnect`, and waits for the end, at most for the close timeout. No reconnect follows.
@@ -172,72 +132,36 @@ impl Client {
         self.handle.state()
     }
 
+    /// Whether the hello came and the connection is up.
+    pub fn is_connected(&self) -> bool {
+        self.state() == State::Connected
+    }
+
+    /// The URL as the user gave it, without its query, which may hold a secret.
+    pub fn url(&self) -> &str {
+        &self.config.url
+    }
+
+    /// The last round trip from a health check or ping to its answer; `None` before the first.
+    pub fn latency(&self) -> Option<Duration> {
+        self.handle.stats().latency
+    }
+
+    /// The settings the client was built with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// A snapshot of the counters.
     pub fn stats(&self) -> Stats {
         let mut stats = self.handle.stats();
-        stats.overflows = self.listeners.overflows.load(Ordering::Relaxed);
+        stats.overflows = self.listeners.shared.overflows.load(Ordering::Relaxed);
+        stats.decode_failures = self.listeners.shared.decode_failures.load(Ordering::Relaxed);
         stats
     }
 
     /// The id the server gave this connection; `None` while there is none (S0-7).
     pub fn connection_id(&self) -> Option<Arc<str>> {
         self.handle.connection_id()
-    }
-}
-
-/// A listener that is on. Dropping it turns the listener off.
-#[must_use = "the listener is removed when this is dropped; `detach` keeps it"]
-pub struct Subscription(Option<Box<dyn Off>>);
-
-impl Subscription {
-    fn new<L>(registry: Arc<Registry<L>>, entry: Arc<Entry<L>>) -> Self
-    where
-        Listening<L>: Off + 'static,
-    {
-        Self(Some(Box::new(Listening { registry, entry })))
-    }
-
-    /// Turns the listener off, and tells whether it was still on. It is not called any more, not even for an event that is
-    /// being dispatched.
-    pub fn off(mut self) -> bool {
-        self.0.take().is_some_and(|listening| listening.off())
-    }
-
-    /// Keeps the listener for as long as the client lives.
-    pub fn detach(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        if let Some(listening) = self.0.take() {
-            listening.off();
-        }
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Subscription")
-    }
-}
-
-/// A listener and where it is registered, whatever it listens to.
-struct Listening<L> {
-    registry: Arc<Registry<L>>,
-    entry: Arc<Entry<L>>,
-}
-
-trait Off: MaybeSend + MaybeSync {
-    fn off(&self) -> bool;
-}
-
-impl<L> Off for Listening<L>
-where
-    Self: MaybeSend + MaybeSync,
-{
-    fn off(&self) -> bool {
-        self.registry.remove(&self.entry)
     }
 }

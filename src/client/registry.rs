@@ -76,6 +76,13 @@ impl<L> Registry<L> {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    /// Shows every listener.
+    #[cfg_attr(feature = "npm", allow(dead_code))]
+    pub(crate) fn each(&self, mut see: impl FnMut(&L)) {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        entries.iter().for_each(|entry| see(&entry.listener));
+    }
+
     /// A number that changes with every change of the listeners.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)

@@ -36,6 +36,8 @@ pub struct Stats {
     pub errors: u64,
     /// Listeners that panicked or threw (S0-17).
     pub listener_failures: u64,
+    /// Events that did not decode into the type that a listener wants (S0-18).
+    pub decode_failures: u64,
     /// Events dropped because a reader of the event stream was too slow.
     pub overflows: u64,
     /// The last round trip from a health check to its answer.

@@ -1,8 +1,10 @@
 //! The client over real sockets, against a server that does what each test tells it.
 #![cfg(native)]
 
+mod events;
 mod listeners;
 mod peer;
 mod recovery;
 mod sending;
 mod settings;
+mod streams;

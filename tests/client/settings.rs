@@ -62,3 +62,24 @@ async fn a_token_is_never_shown() {
     assert!(shown.contains("dial: ws://127.0.0.1"), "{shown}");
     assert!(!shown.contains(secret), "{shown}");
 }
+
+// S1-14
+#[tokio::test]
+async fn a_client_shows_where_it_is_and_what_it_was_built_with() {
+    let server = Server::start().await;
+    let builder =
+        server.builder().max_message_size(4096).event_capacity(7).url(format!("{}/?token=hush", server.url()));
+    let (client, _peer) = server.connect(builder).await;
+    assert_eq!(client.url(), format!("{}/", server.url()));
+    assert!(client.is_connected());
+    assert_eq!(client.latency(), None);
+    let config = client.config();
+    assert_eq!((config.max_message_size, config.event_capacity), (4096, 7));
+    assert_eq!(config.backoff.base, Duration::from_millis(10));
+    assert_eq!((config.dialect.as_str(), config.open_timeout), ("stream", Duration::from_secs(10)));
+    assert!(!format!("{config:?}").contains("hush"));
+    soon(client.close()).await;
+    assert!(!client.is_connected());
+    let error = server.builder().event_capacity(0).build().unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Config, Some("event_capacity")));
+}

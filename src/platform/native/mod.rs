@@ -36,10 +36,26 @@ pub(crate) type Bytes = tokio_tungstenite::tungstenite::Bytes;
 
 /// Runs a task in the background, on the tokio runtime the caller is in.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
-    let runtime = tokio::runtime::Handle::try_current()
-        .map_err(|error| Error::new(ErrorKind::InvalidState, "a tokio runtime is needed").with_source(error))?;
-    runtime.spawn(task);
+    Spawner::new()?.spawn(task);
     Ok(())
+}
+
+/// Starts tasks from anywhere, on the runtime in which it was made.
+#[derive(Clone)]
+pub(crate) struct Spawner(tokio::runtime::Handle);
+
+impl Spawner {
+    pub(crate) fn new() -> Result<Self, Error> {
+        tokio::runtime::Handle::try_current().map(Self).map_err(no_runtime)
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(task);
+    }
+}
+
+fn no_runtime(error: tokio::runtime::TryCurrentError) -> Error {
+    Error::new(ErrorKind::InvalidState, "a tokio runtime is needed").with_source(error)
 }
 
 /// Wakes this task once all others have had their turn. Waking it at once would not do: tokio would run it again and

@@ -44,6 +44,20 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), Erro
     Ok(())
 }
 
+/// Starts tasks from anywhere: there is but one event loop.
+#[derive(Clone)]
+pub(crate) struct Spawner;
+
+impl Spawner {
+    pub(crate) fn new() -> Result<Self, Error> {
+        Ok(Self)
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        task::spawn(task);
+    }
+}
+
 /// Calls foreign code. A panic cannot be caught here: it ends the program, as everywhere in Rust on the web.
 pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     Ok(call())
