@@ -106,22 +106,34 @@ impl Dispatch<Event> for ListenerDispatch {
 
     fn lifecycle(&mut self, step: &Lifecycle) {
         // Readers have what came before.
-        self.batches.hand_over();
-        for entry in self.lifecycle.get("*").iter() {
-            if entry.take_turn() {
-                // Nobody is left to tell of a lifecycle listener that panics, and it must not stop the rest.
-                let _ = platform::isolate(|| (entry.listener)(step));
-            }
-        }
+        self.hand_over();
+        self.tell(step);
     }
 
     fn end_of_round(&mut self, failures: &mut Vec<Error>) {
-        self.batches.hand_over();
+        self.hand_over();
         let shared = &self.listeners.shared;
         if shared.has_reports.load(Ordering::Acquire) {
             let mut reports = shared.reports.lock().unwrap_or_else(PoisonError::into_inner);
             shared.has_reports.store(false, Ordering::Relaxed);
             failures.append(&mut reports);
+        }
+    }
+}
+
+impl ListenerDispatch {
+    fn hand_over(&mut self) {
+        for overflow in self.batches.hand_over() {
+            self.tell(&overflow);
+        }
+    }
+
+    fn tell(&mut self, step: &Lifecycle) {
+        for entry in self.lifecycle.get("*").iter() {
+            if entry.take_turn() {
+                // Nobody is left to tell of a lifecycle listener that panics, and it must not stop the rest.
+                let _ = platform::isolate(|| (entry.listener)(step));
+            }
         }
     }
 }
@@ -187,14 +199,16 @@ impl Batches {
         self.batches.push(Batch { queue: queue.clone(), events: [event].into() });
     }
 
-    fn hand_over(&mut self) {
-        if !std::mem::take(&mut self.any) {
-            return;
-        }
-        for batch in &mut self.batches {
-            if !batch.events.is_empty() {
-                batch.queue.hand_over(&mut batch.events);
+    /// Gives what was lost for want of room.
+    fn hand_over(&mut self) -> Vec<Lifecycle> {
+        let mut overflows = Vec::new();
+        if std::mem::take(&mut self.any) {
+            for batch in &mut self.batches {
+                if !batch.events.is_empty() {
+                    overflows.extend(batch.queue.hand_over(&mut batch.events));
+                }
             }
         }
+        overflows
     }
 }

@@ -4,7 +4,7 @@ use super::{Event, Subscription};
 use crate::{
     codec::{Codec, Json},
     platform::{Clock, Sleep},
-    proto::{Error, ErrorKind},
+    proto::{Error, ErrorKind, Lifecycle},
 };
 use futures::{Stream, StreamExt, task::AtomicWaker};
 use serde::de::DeserializeOwned;
@@ -33,6 +33,17 @@ pub enum StreamPolicy {
     /// The stream ends: what it holds can still be read, then [`EventStream::recv`] gives
     /// [`ErrorKind::Overflow`](crate::ErrorKind::Overflow).
     Error,
+}
+
+impl StreamPolicy {
+    /// The policy as a short word: `drop-oldest`, `drop-newest`, `error`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StreamPolicy::DropOldest => "drop-oldest",
+            StreamPolicy::DropNewest => "drop-newest",
+            StreamPolicy::Error => "error",
+        }
+    }
 }
 
 /// How a stream of events, or an async listener, keeps what it has not handled yet.
@@ -115,13 +126,15 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the events of a round in one go, as far as there is room and they are wanted, and leaves `batch` empty.
-    pub(super) fn hand_over(&self, batch: &mut VecDeque<Event>) {
+    /// Adds the events of a round in one go, as far as there is room and they are wanted, and leaves `batch` empty. Tells
+    /// if there was no room.
+    pub(super) fn hand_over(&self, batch: &mut VecDeque<Event>) -> Option<Lifecycle> {
         let mut surplus = VecDeque::new();
         let mut waiting = self.lock();
         if waiting.end.is_some() {
             drop(waiting);
-            return batch.clear();
+            batch.clear();
+            return None;
         }
         let was_empty = waiting.events.is_empty();
         let excess = (waiting.events.len() + batch.len()).saturating_sub(self.capacity);
@@ -152,6 +165,12 @@ impl Queue {
         if was_empty || excess > 0 {
             self.waker.wake();
         }
+        (excess > 0).then(|| Lifecycle::Overflow {
+            queue: "events",
+            capacity: self.capacity,
+            dropped: excess as u64,
+            policy: self.policy.as_str(),
+        })
     }
 
     /// Nothing more comes; what waits may still be read.

@@ -197,7 +197,10 @@ async fn listeners_of_every_kind_may_be_added_and_removed_inside_listeners() {
             let Some(client) = once.lock().unwrap().take() else { return };
             let (typed, awaited, any) = (pass.clone(), pass.clone(), pass.clone());
             client.on_typed("n", move |n: Numbered| typed(format!("typed {}", n.number))).detach();
-            let note = move |event: Event| futures::future::ready(awaited(format!("async {}", event.event_type())));
+            let note = move |event: Event| {
+                let awaited = awaited.clone();
+                async move { awaited(format!("async {}", event.event_type())) }
+            };
             client.on_async("n", note).detach();
             let own = Arc::new(Mutex::new(None));
             let slot = own.clone();

@@ -1,8 +1,8 @@
 //! The stream of events: bounds and policies, and every way to read it.
 
 use super::peer::{Server, soon};
-use everwire::{Client, ErrorKind, Event, EventStream, StreamOptions, StreamPolicy};
-use futures::StreamExt;
+use everwire::{Client, ErrorKind, Event, EventStream, Lifecycle, StreamOptions, StreamPolicy};
+use futures::{StreamExt, channel::mpsc};
 use std::time::Duration;
 
 fn number(event: &Event) -> u64 {
@@ -24,10 +24,22 @@ async fn filled(client: &Client, peer: &mut super::peer::Peer, options: StreamOp
 async fn a_full_stream_drops_by_its_policy_and_counts() {
     let server = Server::start().await;
     let (client, mut peer) = server.connect(server.builder()).await;
+    let (told, mut overflows) = mpsc::unbounded();
+    let _watching = client.on_lifecycle(move |step| {
+        if let Lifecycle::Overflow { queue, capacity, dropped, policy } = step {
+            told.unbounded_send((*queue, *capacity, *dropped, *policy)).unwrap();
+        }
+    });
     for (policy, kept) in [(StreamPolicy::DropOldest, [3, 4, 5]), (StreamPolicy::DropNewest, [0, 1, 2])] {
         let before = client.stats().overflows;
         let mut stream = filled(&client, &mut peer, StreamOptions::new().capacity(3).policy(policy)).await;
         assert_eq!((stream.dropped(), client.stats().overflows - before), (3, 3));
+        let mut told = 0;
+        while told < 3 {
+            let (queue, capacity, dropped, word) = soon(overflows.next()).await.unwrap();
+            assert_eq!((queue, capacity, word), ("events", 3, policy.as_str()));
+            told += dropped;
+        }
         for expected in kept {
             assert_eq!(number(&soon(stream.recv()).await.unwrap()), expected, "{policy:?}");
         }
