@@ -25,7 +25,9 @@ extern "C" {
     #[wasm_bindgen(method, js_name = takeOff)]
     pub(super) fn take_off(this: &Entry);
 
-    fn deliver(entries: &Array, data: &JsValue, parse: bool, kind: &JsValue) -> u32;
+    fn deliver(entries: &Array, place: u32, parse: bool, kind: &JsString) -> u32;
+
+    fn call(entries: &Array, event: &JsValue, kind: &JsValue) -> u32;
 
     #[wasm_bindgen(js_name = takeThrown)]
     fn take_thrown() -> Array;
@@ -90,8 +92,8 @@ impl Dispatch<JsPayload> for JsDispatch {
     fn event(&mut self, payload: JsPayload, failures: &mut Vec<Error>) {
         let audience = self.audience(&payload);
         let Some(entries) = &audience.entries else { return };
-        let (data, parse) = payload.into_document();
-        match deliver(entries, &data, parse, &audience.name) {
+        let (place, parse) = payload.into_place();
+        match deliver(entries, place, parse, &audience.name) {
             DELIVERED => {}
             NOT_JSON => failures.push(Error::new(ErrorKind::Decode, "an event is not JSON")),
             _ => {
@@ -105,7 +107,7 @@ impl Dispatch<JsPayload> for JsDispatch {
         let entries: Array = self.listeners.lifecycle.borrow().iter().collect();
         if entries.length() > 0 {
             // Nobody is left to tell of a lifecycle listener that throws; the browser's console has it.
-            deliver(&entries, &values::lifecycle(step), false, &JsValue::UNDEFINED);
+            call(&entries, &values::lifecycle(step), &JsValue::UNDEFINED);
             take_thrown();
         }
     }

@@ -1,5 +1,7 @@
 // The JavaScript side of the edge: finds the type of an event on the JavaScript string itself, and calls the listeners.
-// So the text of an event never enters the memory of the wasm module, and an event that nobody listens to is never parsed.
+// So an event never enters the memory of the wasm module, which knows it by a few numbers, and one that nobody listens to is
+// never parsed.
+import { now } from '../platform/web/glue.js';
 
 /** An error of everwire. `code` says what kind it is. */
 export class EverwireError extends Error {
@@ -13,84 +15,125 @@ export class EverwireError extends Error {
   }
 }
 
-/** No JSON document. */
+/** What stands for a type that has no number: no JSON document; not remembered, because too many others are; none at all. */
 const MALFORMED = -1;
-/** A type that is not remembered, because too many others are. */
 const FORGOTTEN = -2;
+const UNTYPED = -3;
 /** So many types are remembered: a server that makes up types without end cannot fill the memory. */
 const MOST_TYPES = 4096;
+/** And so many that look alike. */
+const MOST_ALIKE = 64;
 /** The type of a document that has none. */
 const UNKNOWN = 'unknown';
+/** What a message is: a JSON text, one that had to be parsed for its type, text that is no JSON, bytes. */
+const JSON_TEXT = 0;
+const DOCUMENT = 1;
+const TEXT = 2;
+const BINARY = 3;
 
-/** Gives every type that comes in a small number: the control types first, in order, then "no type", then as they come. */
-export class Classifier {
+/** The types, by their numbers; and the numbers, by a few letters of the type, so that it is found without being cut out. */
+const names = [];
+const numbers = Array.from({ length: 256 }, () => []);
+
+/** Where to look for the type that stands there in a text. */
+function like(text, start, end) {
+  const letters = text.charCodeAt(start) ^ (text.charCodeAt((start + end) >> 1) << 4) ^ (text.charCodeAt(end - 1) << 2);
+  return numbers[(letters ^ (end - start)) & 255];
+}
+
+/** The number of the type that stands there in a text, if it has one. */
+function find(text, start, end) {
+  for (const id of like(text, start, end)) {
+    const name = names[id];
+    if (name.length === end - start && text.startsWith(name, start)) return id;
+  }
+  return undefined;
+}
+
+/** The number of a type, if there are any left. */
+function number(name) {
+  const id = find(name, 0, name.length);
+  if (id !== undefined) return id;
+  const alike = like(name, 0, name.length);
+  if (names.length >= MOST_TYPES || alike.length >= MOST_ALIKE) return FORGOTTEN;
+  alike.push(names.length);
+  return names.push(name) - 1;
+}
+
+/** The messages that the module holds, which knows them by their places; and the documents of those that were parsed. */
+const messages = [];
+const documents = [];
+const free = [];
+
+function keep(message) {
+  const place = free.length > 0 ? free.pop() : messages.length;
+  messages[place] = message;
+  return place;
+}
+
+/** Lets go of a message. */
+export function release(place) {
+  messages[place] = documents[place] = undefined;
+  free.push(place);
+}
+
+/** The text of a message; of bytes there is none. */
+export function text(place) {
+  const message = messages[place];
+  return typeof message === 'string' ? message : undefined;
+}
+
+/** The type of a message, by its number where it has one. */
+export function name(id, place, field) {
+  if (id >= 0) return names[id];
+  if (id !== FORGOTTEN) return UNKNOWN;
+  return (documents[place] ?? JSON.parse(messages[place]))[field];
+}
+
+/** Reads the messages of a client's sockets. */
+export class Reader {
   #prefix;
   #field;
   #anyText;
-  #untyped;
-  #names;
-  #ids;
-  #parsed;
 
-  constructor(field, control, anyText) {
+  constructor(field, anyText) {
     this.#prefix = `{${JSON.stringify(field)}:"`;
     this.#field = field;
     this.#anyText = anyText;
-    this.#untyped = control.length;
-    this.#names = [...control, UNKNOWN];
-    this.#ids = new Map(control.map((name, id) => [name, id]));
   }
 
-  /** The number of the type, doubled; odd if the document had to be parsed for it and waits to be taken. */
-  classify(text) {
-    const name = this.#first(text);
-    // A type that is known is plain: a look at the map says so faster than one at the name.
-    const id = this.#ids.get(name);
-    if (id !== undefined) return id * 2;
-    return name === undefined || name.includes('\\') ? this.#parse(text) : this.#id(name) * 2;
-  }
-
-  /** The document that the last call of `classify` parsed. */
-  take() {
-    const parsed = this.#parsed;
-    this.#parsed = undefined;
-    return parsed;
-  }
-
-  /** The type with this number, which came with this text. */
-  name(id, text) {
-    if (id !== FORGOTTEN) return this.#names[id];
-    const name = this.#first(text);
-    return name === undefined || name.includes('\\') ? JSON.parse(text)[this.#field] : name;
-  }
-
-  /** The type where it comes first, as it is written: then no more of the text is looked at than its end. */
-  #first(text) {
+  /** Gives every message: its place, the number of its type, what it is, its size, and the time. */
+  attach(socket, receive) {
     const prefix = this.#prefix;
-    if (!text.startsWith(prefix) || !text.endsWith('}')) return undefined;
-    const end = text.indexOf('"', prefix.length);
-    return end < 0 ? undefined : text.slice(prefix.length, end);
+    const start = prefix.length;
+    socket.onmessage = ({ data }) => {
+      const place = keep(data);
+      if (typeof data !== 'string') return receive(place, UNTYPED, BINARY, data.byteLength, now());
+      // Where the type comes first, no more of the text is looked at than its end.
+      const end = data.startsWith(prefix) && data.endsWith('}') ? data.indexOf('"', start) : -1;
+      if (end < 0) return this.#parse(place, data, receive);
+      // A type that is known is plain.
+      let id = find(data, start, end);
+      if (id === undefined) {
+        const type = data.slice(start, end);
+        if (type.includes('\\')) return this.#parse(place, data, receive);
+        id = number(type);
+      }
+      receive(place, id, JSON_TEXT, data.length, now());
+    };
   }
 
-  #parse(text) {
+  #parse(place, text, receive) {
     let value;
     try {
       value = JSON.parse(text);
     } catch {
-      return this.#anyText ? this.#untyped * 2 : MALFORMED;
+      return this.#anyText ? receive(place, UNTYPED, TEXT, text.length, now()) : receive(place, MALFORMED, TEXT, text.length, now());
     }
-    this.#parsed = value;
+    documents[place] = value;
     const typed = typeof value === 'object' && value !== null && Object.hasOwn(value, this.#field);
-    const name = typed ? value[this.#field] : undefined;
-    return (typeof name === 'string' ? this.#id(name) : this.#untyped) * 2 + 1;
-  }
-
-  #id(name) {
-    const id = this.#ids.get(name);
-    if (id !== undefined) return id;
-    if (this.#names.length >= MOST_TYPES) return FORGOTTEN;
-    this.#ids.set(name, this.#names.length);
-    return this.#names.push(name) - 1;
+    const type = typed ? value[this.#field] : undefined;
+    receive(place, typeof type === 'string' ? number(type) : UNTYPED, DOCUMENT, text.length, now());
   }
 }
 
@@ -122,19 +165,27 @@ export function takeThrown() {
   return taken;
 }
 
-/**
- * Calls listeners, each by itself: where one throws the others go on.
- * `type` is that of an event; a step of the life cycle has none.
- */
-export function deliver(entries, data, parse, type) {
-  let event = data;
+/** Gives a message to listeners, and lets go of it. */
+export function deliver(entries, place, parse, type) {
+  const message = messages[place];
+  const document = documents[place];
+  release(place);
+  let event = document === undefined ? message : document;
   if (parse) {
     try {
-      event = JSON.parse(data);
+      event = JSON.parse(message);
     } catch {
       return NOT_JSON;
     }
   }
+  return call(entries, event, type);
+}
+
+/**
+ * Calls listeners, each by itself: where one throws the others go on.
+ * `type` is that of an event; a step of the life cycle has none.
+ */
+export function call(entries, event, type) {
   let answer = DELIVERED;
   for (let place = 0; place < entries.length; place += 1) {
     const { listener } = entries[place];

@@ -18,7 +18,7 @@ use crate::{
 use dispatch::{Entry, JsDispatch, Listeners};
 use error::to_js;
 use js_sys::{Function, JsString, Promise, Uint8Array};
-use payload::JsPayload;
+use payload::{JsPayload, Reader};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
@@ -64,7 +64,9 @@ impl JsClient {
     }
 
     fn create(options: &JsValue) -> Result<Self, Error> {
-        let parts = options::read(options)?.into_parts(SocketConnector::<JsPayload>::new)?;
+        let builder = options::read(options)?;
+        let reader = Reader::new(&builder.settings.dialect);
+        let parts = builder.into_parts(|config| SocketConnector::<JsPayload>::with_reader(config, reader))?;
         let listeners = Rc::new(Listeners::default());
         let dispatch = JsDispatch::new(listeners.clone());
         let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;

@@ -1,97 +1,140 @@
-//! A message that stays in JavaScript: wasm knows it by the number that its type has.
+//! A message that stays in JavaScript: wasm knows it by its place there and the number that its type has.
 
 use crate::{
-    platform::FromBrowser,
-    proto::{Class, Json, Parts, Payload},
+    platform::{FromBrowser, Inbox},
+    proto::{Class, Dialect, Json, Parts, Payload},
 };
-use js_sys::{ArrayBuffer, JsString};
+use js_sys::JsString;
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{
+    JsValue,
+    prelude::{Closure, wasm_bindgen},
+};
+use web_sys::WebSocket;
 
 #[wasm_bindgen(module = "/src/js/edge.js")]
 extern "C" {
-    /// Gives every type a number; see `edge.js`.
-    type Classifier;
+    /// Takes the messages off a socket, and gives every type a number; see `edge.js`.
+    #[wasm_bindgen(js_name = Reader)]
+    type JsReader;
 
-    #[wasm_bindgen(constructor)]
-    fn new(field: &str, control: Vec<String>, any_text: bool) -> Classifier;
-
-    #[wasm_bindgen(method)]
-    fn classify(this: &Classifier, text: &JsValue) -> i32;
+    #[wasm_bindgen(constructor, js_class = Reader)]
+    fn new(field: &str, any_text: bool) -> JsReader;
 
     #[wasm_bindgen(method)]
-    fn take(this: &Classifier) -> JsValue;
+    fn attach(this: &JsReader, socket: &WebSocket, receive: &JsValue);
 
-    #[wasm_bindgen(method)]
-    fn name(this: &Classifier, id: i32, text: &JsValue) -> JsString;
+    fn text(place: u32) -> Option<String>;
+
+    fn name(id: i32, place: u32, field: &str) -> JsString;
+
+    fn release(place: u32);
 }
 
-/// What `classify` answers for text that is no JSON.
+/// What stands for the number of a type that has none.
 const MALFORMED: i32 = -1;
+const UNTYPED: i32 = -3;
 
-/// The numbers of the types, shared by the messages of a session.
+/// What a message is.
+const JSON_TEXT: u32 = 0;
+const BINARY: u32 = 3;
+
+/// Reads the messages of a client's sockets.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    js: Rc<JsReader>,
+}
+
+impl Reader {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        Self { js: Rc::new(JsReader::new(&dialect.type_field, dialect.any_text)) }
+    }
+}
+
+/// What the types are to the session.
 pub(crate) struct Names {
-    classifier: Rc<Classifier>,
-    /// So many control types: they have the first numbers. The next one stands for "no type".
-    control: i32,
+    field: Rc<str>,
+    control: Vec<String>,
+    /// By the number of the type.
+    classes: Vec<Option<Class>>,
+}
+
+impl Names {
+    fn class(&mut self, id: i32, place: &Place) -> Class {
+        // A type that is not remembered has no number.
+        let Ok(number) = usize::try_from(id) else { return self.find(id, place) };
+        if number >= self.classes.len() {
+            self.classes.resize(number + 1, None);
+        }
+        match self.classes[number] {
+            Some(class) => class,
+            None => {
+                let class = self.find(id, place);
+                self.classes[number] = Some(class);
+                class
+            }
+        }
+    }
+
+    fn find(&self, id: i32, place: &Place) -> Class {
+        let name = String::from(name(id, place.0, &self.field));
+        self.control.iter().position(|control| *control == name).map_or(Class::Event, Class::Control)
+    }
+}
+
+/// Where a message is kept, until it is delivered or dropped.
+struct Place(u32);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        release(self.0);
+    }
 }
 
 /// A message of the browser's.
 pub(crate) struct JsPayload {
-    /// The text, or the bytes.
-    data: JsValue,
-    /// The document, where it had to be parsed to find the type.
-    parsed: Option<JsValue>,
-    /// The number of the type; negative if it is not remembered.
+    place: Place,
+    /// The number of the type.
     id: i32,
-    classifier: Option<Rc<Classifier>>,
+    kind: u32,
     size: usize,
-    kind: Kind,
-}
-
-/// What the data is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Json,
-    /// Text that is no JSON, where the dialect allows it.
-    Text,
-    Binary,
+    field: Option<Rc<str>>,
 }
 
 impl JsPayload {
-    /// The number of its type, if it has one that is remembered.
+    /// The number of its type, if it has one that is remembered; one that has no type shares a number with the likes of it.
     pub(super) fn id(&self) -> Option<usize> {
-        usize::try_from(self.id).ok()
+        match self.id {
+            UNTYPED => Some(0),
+            id => usize::try_from(id).ok().map(|id| id + 1),
+        }
     }
 
     /// Its type.
     pub(super) fn name(&self) -> JsString {
-        match &self.classifier {
-            Some(classifier) => classifier.name(self.id, &self.data),
-            None => crate::proto::UNKNOWN.into(),
-        }
+        name(self.id, self.place.0, self.field.as_deref().unwrap_or_default())
     }
 
-    /// What a listener gets, and whether it must be parsed first.
-    pub(super) fn into_document(self) -> (JsValue, bool) {
-        match self.parsed {
-            Some(parsed) => (parsed, false),
-            None => (self.data, self.kind == Kind::Json),
-        }
-    }
-
-    fn new(data: JsValue, size: usize, kind: Kind) -> Self {
-        Self { data, parsed: None, id: -1, classifier: None, size, kind }
+    /// Where it is, for somebody who lets go of it, and whether it must be parsed first.
+    pub(super) fn into_place(self) -> (u32, bool) {
+        let place = self.place.0;
+        std::mem::forget(self.place);
+        (place, self.kind == JSON_TEXT)
     }
 }
 
 impl FromBrowser for JsPayload {
-    fn text(text: JsString, length: usize) -> Self {
-        Self::new(text.into(), length, Kind::Json)
-    }
+    type Reader = Reader;
+    type Handler = Closure<dyn Fn(u32, i32, u32, u32, f64)>;
 
-    fn binary(bytes: ArrayBuffer, size: usize) -> Self {
-        Self::new(bytes.into(), size, Kind::Binary)
+    fn attach(reader: &Reader, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {
+        let handler = Closure::<dyn Fn(u32, i32, u32, u32, f64)>::new(move |place, id, kind, size, time| {
+            // A message that is not taken is let go of, too.
+            let (place, size) = (Place(place), size as usize);
+            inbox.take(time, size, move || Self { place, id, kind, size, field: None });
+        });
+        reader.js.attach(web, handler.as_ref());
+        handler
     }
 }
 
@@ -100,40 +143,26 @@ impl Payload for JsPayload {
 
     const PARTS: Parts = Parts::NONE;
 
-    fn names(field: &str, control: &[String], any_text: bool) -> Names {
-        Names { classifier: Rc::new(Classifier::new(field, control.to_vec(), any_text)), control: control.len() as i32 }
+    fn names(field: &str, control: &[String], _any_text: bool) -> Names {
+        Names { field: field.into(), control: control.to_vec(), classes: Vec::new() }
     }
 
     fn classify(&mut self, names: &mut Names) -> Class {
-        if self.kind == Kind::Binary {
-            (self.id, self.classifier) = (names.control, Some(names.classifier.clone()));
-            return Class::Binary;
-        }
-        // The number of the type, doubled, and odd if the document was parsed on the way.
-        let answer = names.classifier.classify(&self.data);
-        if answer == MALFORMED {
-            return Class::Malformed;
-        }
-        self.id = answer >> 1;
-        self.classifier = Some(names.classifier.clone());
-        let parsed = answer & 1 == 1;
-        if parsed {
-            self.parsed = Some(names.classifier.take());
-        }
         match self.id {
-            id if id == names.control => {
-                if !parsed {
-                    self.kind = Kind::Text;
+            MALFORMED => Class::Malformed,
+            UNTYPED if self.kind == BINARY => Class::Binary,
+            UNTYPED => Class::Untyped,
+            id => {
+                if id < 0 {
+                    self.field = Some(names.field.clone());
                 }
-                Class::Untyped
+                names.class(id, &self.place)
             }
-            id if (0..names.control).contains(&id) => Class::Control(id as usize),
-            _ => Class::Event,
         }
     }
 
     fn json(&self) -> Option<Json> {
-        Json::parse(&self.data.dyn_ref::<JsString>()?.as_string()?)
+        Json::parse(&text(self.place.0)?)
     }
 
     fn size(&self) -> usize {

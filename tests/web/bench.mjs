@@ -6,7 +6,7 @@
 import { launch } from './browser.mjs';
 import { startPeer } from './peer.mjs';
 
-const ROUNDS = 9;
+const ROUNDS = Number(process.env.ROUNDS ?? 15);
 const KINDS = process.argv.includes('--handler') ? ['handler'] : ['socket', 'handler'];
 const BUDGET = { socket: 1.05, handler: 1.5 };
 const TYPES = ['message.new', 'message.read', 'message.updated', 'typing.start', 'typing.stop', 'user.presence', 'reaction.new', 'channel.updated'];

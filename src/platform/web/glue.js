@@ -8,7 +8,7 @@ export function now() {
   return clock.now();
 }
 
-/** Gives every message and its size to a function; the size of a binary one is negative, and less by one. */
+/** Gives every message, its size and the time; the size of a binary one is negative, and less by one. */
 export function onMessage(socket, receive) {
-  socket.onmessage = ({ data }) => receive(data, typeof data === 'string' ? data.length : -1 - data.byteLength);
+  socket.onmessage = ({ data }) => receive(data, typeof data === 'string' ? data.length : -1 - data.byteLength, now());
 }

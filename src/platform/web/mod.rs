@@ -4,14 +4,16 @@ mod socket;
 mod task;
 
 #[cfg(feature = "npm")]
-pub(crate) use socket::FromBrowser;
+pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
 use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
-use gloo_timers::future::TimeoutFuture;
+use gloo_timers::callback::Timeout;
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -101,14 +103,27 @@ extern "C" {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(f64);
 
+thread_local! {
+    /// When the browser's event that is being handled came.
+    static EVENT: Cell<Option<f64>> = const { Cell::new(None) };
+}
+
+/// Handles an event of the browser's, for which time stands still: the clock is not asked again.
+fn at_time(time: f64, handle: impl FnOnce()) {
+    EVENT.set(Some(time));
+    handle();
+    EVENT.set(None);
+}
+
 impl Clock {
     pub(crate) fn start() -> Self {
         Self(performance_now())
     }
 
     pub(crate) fn now(&self) -> Timestamp {
+        let time = EVENT.get().unwrap_or_else(performance_now);
         // A float becomes a whole number without going below zero or over the end.
-        Timestamp::after_start(Duration::from_micros(((performance_now() - self.0) * 1000.0) as u64))
+        Timestamp::after_start(Duration::from_micros(((time - self.0) * 1000.0) as u64))
     }
 }
 
@@ -116,13 +131,19 @@ impl Clock {
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// A timer that can be set anew.
-pub(crate) struct Sleep(TimeoutFuture);
+pub(crate) struct Sleep {
+    millis: u32,
+    /// Set at the first poll. The browser forgets a timer that is dropped.
+    timer: Option<Timeout>,
+    fired: Rc<Cell<bool>>,
+}
 
 impl Sleep {
     pub(crate) fn until(clock: &Clock, deadline: Timestamp) -> Self {
         let wait = (deadline - clock.now()).min(LONGEST);
         // Rounded up, so that the deadline has passed when it fires.
-        Self(TimeoutFuture::new((wait.as_secs_f64() * 1000.0).ceil() as u32))
+        let millis = (wait.as_secs_f64() * 1000.0).ceil() as u32;
+        Self { millis, timer: None, fired: Rc::default() }
     }
 
     pub(crate) fn reset(&mut self, clock: &Clock, deadline: Timestamp) {
@@ -130,8 +151,18 @@ impl Sleep {
     }
 
     /// Ready once the deadline has passed, or earlier if it lies beyond what a browser's timer can do: the caller looks
-    /// at the clock and sets it anew.
+    /// at the clock and sets it anew. A task has one waker all its life, so that later polls are no more than a look.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx)
+        if self.fired.get() {
+            return Poll::Ready(());
+        }
+        self.timer.get_or_insert_with(|| {
+            let (waker, fired) = (cx.waker().clone(), self.fired.clone());
+            Timeout::new(self.millis, move || {
+                fired.set(true);
+                waker.wake();
+            })
+        });
+        Poll::Pending
     }
 }

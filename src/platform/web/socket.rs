@@ -3,17 +3,16 @@
 //! The handlers are closures that the socket owns. They put what comes in into an inbox and wake the driver; before they
 //! are dropped they are detached, so that the browser can never call one that is gone.
 
-use super::{Bytes, Text, task};
+use super::{Bytes, Text, at_time, task};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Payload},
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
-use js_sys::{Array, ArrayBuffer, JsString, Uint8Array};
+use js_sys::{Array, JsString, Uint8Array};
 use std::{
     cell::RefCell,
     collections::VecDeque,
     future::{Future, poll_fn},
-    marker::PhantomData,
     rc::Rc,
     task::{Context, Poll, Waker},
 };
@@ -37,39 +36,59 @@ const LONGEST_REASON: usize = 123;
 
 /// How a message of the browser's becomes a payload: Rust programs copy it, the JavaScript edge leaves it where it is.
 pub(crate) trait FromBrowser: Payload + 'static {
-    /// A text message of `length` UTF-16 units.
-    fn text(text: JsString, length: usize) -> Self;
-    /// A binary message of `size` bytes.
-    fn binary(bytes: ArrayBuffer, size: usize) -> Self;
+    /// What it takes to read messages, the same for all sockets of a client.
+    type Reader: Clone + 'static;
+    /// The closure that the browser calls. It lives as long as the socket.
+    type Handler: Unpin + 'static;
+
+    /// Puts the messages of a socket into the inbox.
+    fn attach(reader: &Self::Reader, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler;
 }
 
 impl FromBrowser for Event<Text, Bytes> {
-    fn text(text: JsString, _length: usize) -> Self {
-        Event::from_text(String::from(text).into())
-    }
+    type Reader = ();
+    type Handler = Closure<dyn Fn(JsValue, i32, f64)>;
 
-    fn binary(bytes: ArrayBuffer, _size: usize) -> Self {
-        Event::from_binary(Uint8Array::new(&bytes).to_vec().into())
+    fn attach((): &(), web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {
+        let handler = Closure::<dyn Fn(JsValue, i32, f64)>::new(move |data: JsValue, size: i32, time| {
+            let (length, is_text) = if size < 0 { (-1 - size, false) } else { (size, true) };
+            inbox.take(time, length.unsigned_abs() as usize, || {
+                if is_text {
+                    Event::from_text(String::from(data.unchecked_into::<JsString>()).into())
+                } else {
+                    Event::from_binary(Uint8Array::new(&data).to_vec().into())
+                }
+            });
+        });
+        on_message(web, handler.as_ref());
+        handler
     }
 }
 
 /// Dials with the browser's WebSocket.
-pub(crate) struct SocketConnector<P = Event<Text, Bytes>> {
+pub(crate) struct SocketConnector<P: FromBrowser = Event<Text, Bytes>> {
     max_message_size: usize,
-    payload: PhantomData<fn() -> P>,
+    reader: P::Reader,
 }
 
-impl<P: FromBrowser> SocketConnector<P> {
+impl SocketConnector {
     /// A connector with this configuration. The size of text counts in UTF-16 units.
     ///
     /// # Errors
     /// `Unsupported` for root certificates: a browser trusts what its user trusts.
     pub(crate) fn new(config: SocketConfig) -> Result<Self, Error> {
+        Self::with_reader(config, ())
+    }
+}
+
+impl<P: FromBrowser> SocketConnector<P> {
+    /// The same, for messages that are read by this reader.
+    pub(crate) fn with_reader(config: SocketConfig, reader: P::Reader) -> Result<Self, Error> {
         if !config.root_certificates.is_empty() {
             let message = "a browser takes no root certificates from a page";
             return Err(Error::new(ErrorKind::Unsupported, message).with_path("root_certificates"));
         }
-        Ok(Self { max_message_size: config.max_message_size, payload: PhantomData })
+        Ok(Self { max_message_size: config.max_message_size, reader })
     }
 }
 
@@ -78,9 +97,9 @@ impl<P: FromBrowser> Connector for SocketConnector<P> {
     type Transport = Socket<P>;
 
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket<P>, Error>> + 'static {
-        let max_message_size = self.max_message_size;
+        let (max_message_size, reader) = (self.max_message_size, self.reader.clone());
         async move {
-            let mut socket = Socket::open(&request, max_message_size)?;
+            let mut socket = Socket::open(&request, max_message_size, &reader)?;
             poll_fn(|cx| socket.poll_open(cx)).await?;
             Ok(socket)
         }
@@ -88,16 +107,16 @@ impl<P: FromBrowser> Connector for SocketConnector<P> {
 }
 
 /// One socket of the browser's, with its handlers.
-pub(crate) struct Socket<P> {
+pub(crate) struct Socket<P: FromBrowser> {
     web: WebSocket,
     shared: Rc<RefCell<Shared<P>>>,
-    _handlers: Handlers,
+    _handlers: Handlers<P::Handler>,
 }
 
 /// The closures that the browser calls. They live as long as the socket.
-struct Handlers {
+struct Handlers<H> {
     _open: Closure<dyn FnMut()>,
-    _message: Closure<dyn FnMut(JsValue, i32)>,
+    _message: H,
     _close: Closure<dyn FnMut(CloseEvent)>,
 }
 
@@ -111,7 +130,7 @@ struct Shared<P> {
 }
 
 impl<P: FromBrowser> Socket<P> {
-    fn open(request: &DialRequest, max_message_size: usize) -> Result<Self, Error> {
+    fn open(request: &DialRequest, max_message_size: usize, reader: &P::Reader) -> Result<Self, Error> {
         if !request.headers.is_empty() {
             return Err(headers_unsupported());
         }
@@ -124,7 +143,7 @@ impl<P: FromBrowser> Socket<P> {
             end: None,
             waker: None,
         }));
-        let handlers = Handlers::attach(&web, &shared);
+        let handlers = Handlers::attach(&web, &shared, reader);
         Ok(Self { web, shared, _handlers: handlers })
     }
 
@@ -188,7 +207,7 @@ impl<P: FromBrowser> Transport for Socket<P> {
     }
 }
 
-impl<P> Drop for Socket<P> {
+impl<P: FromBrowser> Drop for Socket<P> {
     fn drop(&mut self) {
         self.web.set_onopen(None);
         self.web.set_onmessage(None);
@@ -199,22 +218,18 @@ impl<P> Drop for Socket<P> {
     }
 }
 
-impl Handlers {
-    fn attach<P: FromBrowser>(web: &WebSocket, shared: &Rc<RefCell<Shared<P>>>) -> Self {
+impl<H> Handlers<H> {
+    fn attach<P: FromBrowser<Handler = H>>(
+        web: &WebSocket,
+        shared: &Rc<RefCell<Shared<P>>>,
+        reader: &P::Reader,
+    ) -> Self {
         let opened = shared.clone();
         let open = Closure::<dyn FnMut()>::new(move || {
             opened.borrow_mut().opened = true;
             wake(&opened);
         });
-        let (received, socket) = (shared.clone(), web.clone());
-        let message = Closure::<dyn FnMut(JsValue, i32)>::new(move |data: JsValue, size: i32| {
-            let taken = received.borrow_mut().take(data, size);
-            if let Err(error) = taken {
-                close(&socket, 1009, error.message());
-                received.borrow_mut().end(CloseInfo { error: Some(error), ..CloseInfo::default() });
-            }
-            task::at_once(|| wake(&received));
-        });
+        let message = P::attach(reader, web, Inbox { shared: shared.clone(), socket: web.clone() });
         let ended = shared.clone();
         let close = Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
             // 1006 is the browser's word for "no close frame came".
@@ -223,27 +238,44 @@ impl Handlers {
             wake(&ended);
         });
         web.set_onopen(Some(open.as_ref().unchecked_ref()));
-        on_message(web, message.as_ref());
         web.set_onclose(Some(close.as_ref().unchecked_ref()));
         Self { _open: open, _message: message, _close: close }
     }
 }
 
-impl<P: FromBrowser> Shared<P> {
+/// Where messages wait for the driver.
+pub(crate) struct Inbox<P> {
+    shared: Rc<RefCell<Shared<P>>>,
+    socket: WebSocket,
+}
+
+impl<P: FromBrowser> Inbox<P> {
+    /// Takes a message that came at this time, and runs the driver. One that is too large, or one too many, ends the
+    /// connection instead.
+    pub(crate) fn take(&self, time: f64, size: usize, message: impl FnOnce() -> P) {
+        let taken = self.shared.borrow_mut().take(size, message);
+        if let Err(error) = taken {
+            close(&self.socket, 1009, error.message());
+            self.shared.borrow_mut().end(CloseInfo { error: Some(error), ..CloseInfo::default() });
+        }
+        let waker = self.shared.borrow().waker.clone();
+        if let Some(waker) = waker {
+            at_time(time, || task::at_once(&waker));
+        }
+    }
+}
+
+impl<P> Shared<P> {
     /// Puts a message into the inbox, unless the end has come already.
-    fn take(&mut self, data: JsValue, size: i32) -> Result<(), Error> {
+    fn take(&mut self, size: usize, message: impl FnOnce() -> P) -> Result<(), Error> {
         if self.end.is_some() {
             return Ok(());
         }
-        let (length, is_text) = if size < 0 { (-1 - size, false) } else { (size, true) };
-        let size = length.unsigned_abs() as usize;
         self.check_size(size)?;
-        let payload =
-            if is_text { P::text(data.unchecked_into(), size) } else { P::binary(data.unchecked_into(), size) };
         if self.inbox.len() >= INBOX_LIMIT {
             return Err(Error::new(ErrorKind::Overflow, "too many messages are waiting to be read"));
         }
-        self.inbox.push_back(payload);
+        self.inbox.push_back(message());
         Ok(())
     }
 
@@ -267,11 +299,10 @@ impl<P: FromBrowser> Shared<P> {
     }
 }
 
-/// Wakes the driver, with the inbox free for it to read.
+/// Wakes the driver, which runs later than this.
 fn wake<P>(shared: &RefCell<Shared<P>>) {
-    let waker = shared.borrow_mut().waker.take();
-    if let Some(waker) = waker {
-        waker.wake();
+    if let Some(waker) = &shared.borrow().waker {
+        waker.wake_by_ref();
     }
 }
 

@@ -6,30 +6,28 @@
 
 use super::BoxFuture;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::Future,
+    rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Wake, Waker},
 };
 use wasm_bindgen_futures::spawn_local;
 
 thread_local! {
-    static TASKS: RefCell<Tasks> = const { RefCell::new(Tasks { last: 0, tasks: Vec::new(), ready: Vec::new(), busy: false }) };
-}
-
-struct Tasks {
-    last: u32,
-    tasks: Vec<Task>,
-    ready: Vec<u32>,
-    /// Whether the tasks that are ready will be run, or are being run, without anybody scheduling it.
-    busy: bool,
+    static TASKS: RefCell<Vec<Rc<Task>>> = const { RefCell::new(Vec::new()) };
+    static LAST: Cell<u32> = const { Cell::new(0) };
+    /// Whether what is woken runs at once.
+    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Task {
     id: u32,
-    /// Gone while it is being polled.
-    future: Option<BoxFuture<()>>,
+    /// Gone once it has ended.
+    future: RefCell<Option<BoxFuture<()>>>,
     waker: Waker,
+    /// Whether its turn has been scheduled.
+    scheduled: Cell<bool>,
 }
 
 /// Wakes the task with this number.
@@ -47,69 +45,52 @@ impl Wake for Wakeup {
 
 /// Runs a task in the background.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
-    let id = TASKS.with_borrow_mut(|tasks| {
-        tasks.last += 1;
-        let id = tasks.last;
-        let waker = Waker::from(Arc::new(Wakeup(id)));
-        tasks.tasks.push(Task { id, future: Some(Box::pin(future)), waker });
-        id
-    });
+    let id = LAST.get() + 1;
+    LAST.set(id);
+    let waker = Waker::from(Arc::new(Wakeup(id)));
+    let future: BoxFuture<()> = Box::pin(future);
+    let task = Task { id, future: RefCell::new(Some(future)), waker, scheduled: Cell::new(false) };
+    TASKS.with_borrow_mut(|tasks| tasks.push(Rc::new(task)));
     wake(id);
 }
 
-/// Runs now what this wakes, unless tasks are being run already.
-pub(super) fn at_once(wake: impl FnOnce()) {
-    let was_busy = TASKS.with_borrow_mut(|tasks| std::mem::replace(&mut tasks.busy, true));
-    wake();
-    if !was_busy {
-        run();
-    }
+/// Runs the task of this waker now.
+pub(super) fn at_once(waker: &Waker) {
+    AT_ONCE.set(true);
+    waker.wake_by_ref();
+    AT_ONCE.set(false);
 }
 
 fn wake(id: u32) {
-    let schedule = TASKS.with_borrow_mut(|tasks| {
-        if !tasks.ready.contains(&id) {
-            tasks.ready.push(id);
-        }
-        !std::mem::replace(&mut tasks.busy, true)
-    });
-    if schedule {
-        spawn_local(async { run() });
-    }
-}
-
-/// Runs the tasks that are ready. What they wake has its turn in the next microtask.
-fn run() {
-    for _ in 0..TASKS.with_borrow(|tasks| tasks.ready.len()) {
-        run_one(TASKS.with_borrow_mut(|tasks| tasks.ready.remove(0)));
-    }
-    let again = TASKS.with_borrow_mut(|tasks| {
-        tasks.busy = !tasks.ready.is_empty();
-        tasks.busy
-    });
-    if again {
-        spawn_local(async { run() });
-    }
-}
-
-fn run_one(id: u32) {
-    let taken = TASKS.with_borrow_mut(|tasks| {
-        let task = tasks.tasks.iter_mut().find(|task| task.id == id)?;
-        Some((task.future.take()?, task.waker.clone()))
-    });
+    let task = TASKS.with_borrow(|tasks| tasks.iter().find(|task| task.id == id).cloned());
     // A task that has ended may be woken still.
-    let Some((mut future, waker)) = taken else { return };
-    let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
-    // What is dropped here is dropped with the table free: it may wake others.
-    let ended = TASKS.with_borrow_mut(|tasks| {
-        let place = tasks.tasks.iter().position(|task| task.id == id)?;
-        match poll {
-            Poll::Pending => {
-                tasks.tasks[place].future = Some(future);
-                None
-            }
-            Poll::Ready(()) => Some((tasks.tasks.swap_remove(place), future)),
+    let Some(task) = task else { return };
+    if !AT_ONCE.take() || !task.run() {
+        task.schedule();
+    }
+}
+
+impl Task {
+    fn schedule(self: Rc<Self>) {
+        if !self.scheduled.replace(true) {
+            spawn_local(async move {
+                self.scheduled.set(false);
+                self.run();
+            });
         }
-    });
-    drop(ended);
+    }
+
+    /// Gives it a turn; false if it is in the middle of one.
+    fn run(&self) -> bool {
+        let Ok(mut place) = self.future.try_borrow_mut() else { return false };
+        let Some(future) = place.as_mut() else { return true };
+        if future.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready() {
+            let ended = place.take();
+            TASKS.with_borrow_mut(|tasks| tasks.retain(|task| task.id != self.id));
+            // What is dropped here may wake others, and itself.
+            drop(place);
+            drop(ended);
+        }
+        true
+    }
 }
