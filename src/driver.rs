@@ -194,7 +194,10 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Connect => self.feed(Input::Connect),
+            Command::Connect => {
+                self.tell_date();
+                self.feed(Input::Connect);
+            }
             Command::Close { code, reason, done } => {
                 self.feed(Input::Close { code, reason, dropped: false });
                 self.closed(done);
@@ -254,6 +257,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             Err(_) => Err(Error::new(ErrorKind::Token, "the token provider panicked")),
         };
         self.token = None;
+        self.tell_date();
         self.feed(Input::Token { generation, result });
         true
     }
@@ -278,8 +282,16 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         // The clock is trusted, not the timer: an early one is set anew.
         self.timer = None;
         self.now = self.clock.now();
+        self.tell_date();
         self.feed(Input::Timeout);
         true
+    }
+
+    /// Tokens end by the calendar.
+    fn tell_date(&mut self) {
+        if C::Payload::PARTS.renewal && self.provider.is_some() {
+            self.feed(Input::Clock { unix: platform::unix_time() });
+        }
     }
 
     /// Tells the session, and does what it says. A refusal that nobody waits for is a lifecycle error.

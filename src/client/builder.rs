@@ -77,8 +77,14 @@ impl ClientBuilder {
         self
     }
 
-    /// Somebody to ask for a token, before the first dial and whenever the server says that it has expired (S0-12). Never
-    /// asked twice at once. A token is kept across failed dials.
+    /// Somebody to ask for a token: before the first dial, whenever the server says that it has expired (S0-12), and ahead of
+    /// the end of a JWT that tells its own (`exp`): a minute before it, or when a fifth of its life is left. Clocks may
+    /// differ: a fresh token counts as made now when the calendar here says that this cannot be.
+    ///
+    /// The provider is never asked twice at once. One that fails or takes longer than [`token_timeout`](Self::token_timeout)
+    /// is asked again after the same back-off as a failed dial, and counts as a failed try; ahead of the end it is asked
+    /// again while time is left. An error that is not retryable (such as [`ErrorKind::Auth`]) ends the client before it
+    /// is connected, and the renewals once it is. A token is kept across failed dials, and not dialled with when it has ended.
     pub fn token_provider<F, Fut>(mut self, provider: F) -> Self
     where
         F: Fn() -> Fut + MaybeSend + MaybeSync + 'static,

@@ -46,6 +46,8 @@ pub struct Dialect {
     pub headers: Object,
     /// The first frame of the client. Without one, nothing is sent first.
     pub first_frame: Option<Json>,
+    /// How a token that was renewed while connected is given to the server. Without it, it is for the next connection.
+    pub token_refresh: Option<TokenRefreshRule>,
     /// The member that holds the type of an event. Default `type`.
     pub type_field: String,
     /// Whether text that is not JSON is an event too (of type `unknown`) rather than an error.
@@ -82,6 +84,14 @@ impl Default for UrlRule {
     fn default() -> Self {
         Self { default: None, path: None, keep_query: true, query: Object::new() }
     }
+}
+
+/// How a server takes a new token on an open connection (N-7).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TokenRefreshRule {
+    /// The frame to send.
+    pub frame: Json,
 }
 
 /// What the first frame of the server must be (S0-6). Anything else is an authentication error.
@@ -283,6 +293,7 @@ impl Dialect {
             protocols: Vec::new(),
             headers: Object::default(),
             first_frame: None,
+            token_refresh: None,
             type_field: "type".to_owned(),
             any_text: false,
             hello: None,
@@ -357,6 +368,9 @@ impl Dialect {
             if matches!(rule.action, Action::Event) {
                 return wrong(&indexed("close", index, ".action"), "a close cannot be an event");
             }
+        }
+        if let Some(rule) = &self.token_refresh {
+            template::check(&rule.frame, "token_refresh.frame")?;
         }
         for (index, rule) in self.answers.iter().enumerate() {
             template::check(&rule.frame, &indexed("answers", index, ".frame"))?;

@@ -2,8 +2,8 @@
 
 use super::{
     dialect::{
-        Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, UrlRule,
-        default_hello_timeout, default_min_grace,
+        Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, TokenRefreshRule,
+        UrlRule, default_hello_timeout, default_min_grace,
     },
     error::Error,
     fields::{Fields, Mistake},
@@ -28,6 +28,7 @@ fn read(mut fields: Fields<'_>) -> Dialect {
         fields.wrong(&["headers.", name].concat(), "must be a string");
     }
     dialect.first_frame = fields.value("first_frame");
+    dialect.token_refresh = fields.fields("token_refresh").map(token_refresh);
     if let Some(field) = fields.text("type_field") {
         dialect.type_field = field;
     }
@@ -49,6 +50,12 @@ fn url(mut fields: Fields<'_>) -> UrlRule {
         keep_query: fields.flag("keep_query").unwrap_or(true),
         query: fields.object("query"),
     };
+    fields.end();
+    rule
+}
+
+fn token_refresh(mut fields: Fields<'_>) -> TokenRefreshRule {
+    let rule = TokenRefreshRule { frame: fields.needed("frame") };
     fields.end();
     rule
 }

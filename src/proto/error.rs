@@ -1,5 +1,6 @@
 //! The one error of the crate: opaque, cheap to clone, with a kind to match on and the facts that belong to it.
 
+use super::url::HIDDEN;
 use std::{
     borrow::Cow,
     error,
@@ -135,6 +136,17 @@ impl Error {
         self
     }
 
+    /// The same error with this secret taken out of what the server said.
+    pub(crate) fn without(mut self, secret: &str) -> Self {
+        let inner = &mut *self.0;
+        let said = [inner.response.as_mut(), inner.close.as_mut().map(|(_, reason)| reason)];
+        if let Cow::Owned(message) = &mut inner.message {
+            hide(message, secret);
+        }
+        said.into_iter().flatten().for_each(|text| hide(text, secret));
+        self
+    }
+
     /// Attaches the cause. It must not print a secret either.
     pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
@@ -237,6 +249,12 @@ impl fmt::Display for Error {
             f.write_str(")")?;
         }
         Ok(())
+    }
+}
+
+fn hide(text: &mut String, secret: &str) {
+    if !secret.is_empty() && text.contains(secret) {
+        *text = text.replace(secret, HIDDEN);
     }
 }
 

@@ -87,6 +87,21 @@ impl fmt::Debug for DialRequest {
     }
 }
 
+/// What a WebSocket handshake agreed on. `Debug` shows no subprotocol: it may be a token.
+#[derive(Clone, Default)]
+pub struct Negotiated {
+    /// The subprotocol that the server chose.
+    pub subprotocol: Option<Box<str>>,
+    /// The extensions.
+    pub extensions: Option<Box<str>>,
+}
+
+impl fmt::Debug for Negotiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Negotiated({})", self.extensions.as_deref().unwrap_or_default())
+    }
+}
+
 /// How a socket ended.
 #[derive(Clone, Debug, Default)]
 pub struct CloseInfo {
@@ -134,13 +149,15 @@ pub struct Parts {
     pub resume: bool,
     /// One connection carries many channels.
     pub channels: bool,
+    /// Tokens are renewed before they end.
+    pub renewal: bool,
 }
 
 impl Parts {
     /// All of them.
-    pub const ALL: Self = Self { outbox: true, requests: true, resume: true, channels: true };
+    pub const ALL: Self = Self { outbox: true, requests: true, resume: true, channels: true, renewal: true };
     /// None of them: events in, messages out.
-    pub const NONE: Self = Self { outbox: false, requests: false, resume: false, channels: false };
+    pub const NONE: Self = Self { outbox: false, requests: false, resume: false, channels: false, renewal: false };
 }
 
 /// What kind of message came in.

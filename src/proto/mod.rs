@@ -23,15 +23,18 @@ mod stats;
 mod template;
 mod time;
 mod timers;
+mod token;
 mod url;
 
 pub use backoff::BackoffRule;
-pub use dialect::{Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, UrlRule};
+pub use dialect::{
+    Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, TokenRefreshRule, UrlRule,
+};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, Names, UNKNOWN};
 pub use json::{Json, Object};
 pub use lifecycle::{BreakerState, Cause, Lifecycle, ReplayMode, Side};
-pub use message::{Class, CloseInfo, DialRequest, Message, Parts, Payload};
+pub use message::{Class, CloseInfo, DialRequest, Message, Negotiated, Parts, Payload};
 pub use secret::Secret;
 pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};
 pub(crate) use session::{check_close, in_use};

@@ -7,6 +7,8 @@ use super::time::Timestamp;
 pub(super) enum Timer {
     /// The token provider takes too long.
     Token,
+    /// The token is to be renewed.
+    Renew,
     /// Dialling takes too long.
     Open,
     /// The hello does not come.
@@ -25,8 +27,9 @@ pub(super) enum Timer {
     Close,
 }
 
-const ALL: [Timer; 9] = [
+const ALL: [Timer; 10] = [
     Timer::Token,
+    Timer::Renew,
     Timer::Open,
     Timer::Hello,
     Timer::HealthCheck,

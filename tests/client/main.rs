@@ -2,6 +2,8 @@
 #![cfg(native)]
 
 mod events;
+#[path = "../common/jwt.rs"]
+mod jwt;
 mod listeners;
 mod peer;
 mod recovery;

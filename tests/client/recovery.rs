@@ -1,6 +1,9 @@
 //! Losses, tokens and ends over real sockets.
 
-use super::peer::{Diary, Server, soon};
+use super::{
+    jwt::jwt,
+    peer::{Diary, Server, soon},
+};
 use everwire::{Cause, Error, ErrorKind, State};
 use std::{
     sync::{
@@ -222,4 +225,35 @@ async fn a_message_over_the_limit_closes_with_1009() {
     let (_peer, _) = server.greet().await;
     soon(client.ready()).await.unwrap();
     assert_eq!(*lost.lock().unwrap(), Some(ErrorKind::TooLarge));
+}
+
+// N-7: a token that tells its end is renewed before it, and the server is told where the dialect knows how.
+#[tokio::test]
+#[allow(clippy::disallowed_methods)] // the dates of a token are the calendar's
+async fn a_token_is_renewed_ahead_of_its_end() {
+    use std::time::SystemTime;
+    let server = Server::start().await;
+    let dialect = r#"{
+        "name": "renews",
+        "first_frame": { "token": "${token}" },
+        "token_refresh": { "frame": { "type": "auth", "token": "${token}" } }
+    }"#;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    // A token for two seconds, renewed when a fifth of them is left.
+    let mint = move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let token = jwt(&serde_json::json!({"iat": now, "exp": now + 2}));
+        async move { Ok(token) }
+    };
+    let dialect = everwire::Dialect::from_json(dialect).unwrap();
+    let client = everwire::Client::builder(dialect).url(server.url()).token_provider(mint).build().unwrap();
+    client.connect().unwrap();
+    let mut peer = server.accept().await;
+    let first: serde_json::Value = serde_json::from_str(&peer.text().await).unwrap();
+    let next: serde_json::Value = serde_json::from_str(&peer.text().await).unwrap();
+    assert_eq!(next["type"], "auth");
+    assert_ne!(next["token"], first["token"]);
+    assert_eq!((asked.load(Ordering::Relaxed), client.stats().dials, client.state()), (2, 1, State::Connected));
 }

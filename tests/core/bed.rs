@@ -23,6 +23,7 @@ pub(crate) enum Did {
     Disconnected,
     BackingOff(u32, Duration),
     Error(String),
+    Token(Option<Duration>),
     Clamped(&'static str, Duration, Duration),
     Closed(&'static str, Option<String>),
 }
@@ -184,6 +185,7 @@ impl Bed {
                 Did::BackingOff(attempt, delay)
             }
             Lifecycle::Error(error) => Did::Error(error.kind().as_str().to_owned()),
+            Lifecycle::TokenRenewed { valid_for } => Did::Token(valid_for),
             Lifecycle::Clamped { setting, asked, used } => Did::Clamped(setting, asked, used),
             Lifecycle::Closed(cause) => {
                 self.last_error = cause.error().cloned();

@@ -12,5 +12,8 @@ pub(crate) use wasm_bindgen_test::wasm_bindgen_test as test;
 mod bed;
 mod connection;
 mod health;
+#[path = "../common/jwt.rs"]
+mod jwt;
 mod recovery;
 mod simulation;
+mod tokens;

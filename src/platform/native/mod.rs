@@ -100,7 +100,6 @@ pub(crate) fn seed() -> u64 {
 }
 
 /// The calendar: the time since 1970-01-01T00:00:00Z.
-#[cfg(feature = "jwt")]
 #[allow(clippy::disallowed_methods)] // this is the place that may
 pub(crate) fn unix_time() -> std::time::Duration {
     use std::time::{SystemTime, UNIX_EPOCH};

@@ -99,6 +99,12 @@ extern "C" {
     fn performance_now() -> f64;
 }
 
+/// The calendar: the time since 1970-01-01T00:00:00Z.
+pub(crate) fn unix_time() -> Duration {
+    // A float becomes a whole number without going below zero.
+    Duration::from_millis(js_sys::Date::now() as u64)
+}
+
 /// Tells the time since it was made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(f64);

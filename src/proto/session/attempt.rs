@@ -1,10 +1,11 @@
 //! Brings a connection up: token, dial, first frame, hello.
 
 use super::super::{
+    backoff::Pace,
     dialect::Action,
     error::{Error, ErrorKind},
     lifecycle::Lifecycle,
-    message::{CloseInfo, DialRequest, Message, Payload},
+    message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
     secret::Secret,
     state::State,
     timers::Timer,
@@ -19,29 +20,83 @@ impl<P: Payload> Session<P> {
         self.attempt += 1;
         self.generation += 1;
         let wants_token = matches!(self.settings.token, TokenSource::Provider) && self.settings.dialect.needs_token();
-        if wants_token && self.token.is_none() {
+        // One that has ended meanwhile is not worth a dial.
+        if wants_token && !self.tokens.is_usable(self.now) {
             self.link = Link::Token;
-            self.stats.token_fetches += 1;
-            self.timers.set(Timer::Token, self.now + self.settings.token_timeout);
-            self.outputs.push_back(Output::FetchToken { generation: self.generation });
+            self.fetch_token();
         } else {
             self.dial();
         }
     }
 
+    /// Asks the provider, who is never asked twice at once.
+    pub(super) fn fetch_token(&mut self) {
+        self.fetching = true;
+        self.stats.token_fetches += 1;
+        self.timers.set(Timer::Token, self.now + self.settings.token_timeout);
+        self.outputs.push_back(Output::FetchToken { generation: self.generation });
+    }
+
     pub(super) fn token_came(&mut self, generation: u64, result: Result<Secret, Error>) {
-        if !self.is_current(generation, &[Link::Token]) {
+        let links: &[Link] = if self.fetching { &[Link::Token, Link::Up] } else { &[] };
+        if !self.is_current(generation, links) {
             return;
         }
+        let token = match result {
+            Ok(token) => token,
+            Err(error) => return self.token_failed(error),
+        };
+        self.fetching = false;
         self.timers.stop(Timer::Token);
-        match result {
-            Ok(token) => {
-                // It is kept while dials fail, until a server says that it has expired.
-                self.token = Some(token);
-                self.dial();
-            }
-            Err(error) if error.is_retryable() => self.fail(error, Action::Retry),
-            Err(error) => self.fail(error, Action::Fatal),
+        // It is kept while dials fail, until it ends or a server says that it has.
+        self.tokens.keep(token);
+        if P::PARTS.renewal {
+            let valid_for = self.tokens.read(self.now, &mut self.random);
+            self.renewals.reset();
+            self.tell(Lifecycle::TokenRenewed { valid_for });
+        }
+        if self.link == Link::Token {
+            self.dial();
+        } else if P::PARTS.renewal {
+            self.show_token();
+            self.arm_renewal();
+        }
+    }
+
+    /// The provider failed: while connected that is worth a report and another try, else this try to connect has failed.
+    pub(super) fn token_failed(&mut self, error: Error) {
+        self.fetching = false;
+        self.timers.stop(Timer::Token);
+        if self.link == Link::Token {
+            // What is still under way must not answer any more.
+            let action = if error.is_retryable() { Action::Retry } else { Action::Fatal };
+            return self.fail(error, action);
+        }
+        if P::PARTS.renewal {
+            let wait = error.is_retryable().then(|| self.renewals.next(Pace::Normal, &mut self.random));
+            self.tokens.not_renewed(self.now, wait);
+            self.report(error);
+            self.arm_renewal();
+        }
+    }
+
+    /// Sets the time of the next renewal, where the token tells when it ends.
+    pub(super) fn arm_renewal(&mut self) {
+        if self.link == Link::Up
+            && !self.fetching
+            && let Some(at) = self.tokens.renew_at(self.now)
+        {
+            self.timers.set(Timer::Renew, at);
+        }
+    }
+
+    /// Gives the server a token that was renewed while connected, where the dialect knows how. Elsewhere it is for the next
+    /// connection.
+    fn show_token(&mut self) {
+        match self.settings.token_refresh(self.tokens.get()) {
+            Ok(Some(frame)) => self.write(Message::Text(frame), false),
+            Ok(None) => {}
+            Err(error) => self.report(error),
         }
     }
 
@@ -55,15 +110,15 @@ impl<P: Payload> Session<P> {
         self.stats.dials += 1;
         self.timers.set(Timer::Open, self.now + self.settings.open_timeout);
         self.shown_url = Arc::from(request.shown_url.as_str());
-        (self.subprotocol, self.extensions) = (None, None);
+        self.negotiated = Negotiated::default();
         self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt: self.attempt });
         self.outputs.push_back(Output::Dial { generation: self.generation, request });
     }
 
     fn dial_request(&self) -> Result<DialRequest, Error> {
         let settings = &self.settings;
-        let params = settings.params(self.token.as_ref(), None);
-        let url = settings.dial_url(self.token.as_ref())?;
+        let params = settings.params(self.tokens.get(), None);
+        let url = settings.dial_url(self.tokens.get())?;
         let mut protocols = Vec::new();
         for protocol in &settings.dialect.protocols {
             protocols.push(params.text(protocol)?);
@@ -84,7 +139,7 @@ impl<P: Payload> Session<P> {
         }
         self.timers.stop(Timer::Open);
         self.last_received = self.now;
-        match self.settings.first_frame(self.token.as_ref()) {
+        match self.settings.first_frame(self.tokens.get()) {
             Ok(Some(frame)) => self.write(Message::Text(frame), false),
             Ok(None) => {}
             Err(error) => return self.fail(error, Action::Fatal),
@@ -128,24 +183,25 @@ impl<P: Payload> Session<P> {
         if let Some(silence) = self.settings.silence() {
             self.timers.set(Timer::Silence, self.now + silence);
         }
+        if P::PARTS.renewal {
+            self.arm_renewal();
+        }
         self.set_state(State::Connected);
-        let (subprotocol, extensions) = (self.shown_subprotocol(), self.extensions.take());
+        let Negotiated { subprotocol, extensions } = std::mem::take(&mut self.negotiated);
         self.tell(Lifecycle::Connected {
             url: self.shown_url.clone(),
             connection_id,
             attempt,
             downtime,
-            subprotocol,
-            extensions,
+            subprotocol: subprotocol.map(|chosen| self.shown(&chosen)),
+            extensions: extensions.map(Arc::from),
         });
     }
 
     /// The subprotocol that the server chose, as it may be shown: one of the dialect's may hold the token.
-    fn shown_subprotocol(&mut self) -> Option<Arc<str>> {
-        let chosen = self.subprotocol.take()?;
-        let plain = |known: &String| **known == *chosen;
-        let shown = self.settings.dialect.protocols.iter().chain(&self.settings.protocols).any(plain);
-        Some(if shown { chosen } else { Arc::from(HIDDEN) })
+    fn shown(&self, subprotocol: &str) -> Arc<str> {
+        let mut known = self.settings.dialect.protocols.iter().chain(&self.settings.protocols);
+        Arc::from(if known.any(|known| known == subprotocol) { subprotocol } else { HIDDEN })
     }
 
     /// A socket ended by itself.

@@ -20,13 +20,14 @@ use super::{
     backoff::Backoff,
     error::{Error, ErrorKind},
     lifecycle::{Cause, Lifecycle},
-    message::{CloseInfo, DialRequest, Message, Payload},
+    message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
     random::Random,
     secret::Secret,
     state::State,
     stats::Stats,
     time::Timestamp,
     timers::{Timer, Timers},
+    token::Tokens,
 };
 use incoming::Roles;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -52,10 +53,8 @@ pub enum Input<P> {
     Negotiated {
         /// Which dial.
         generation: u64,
-        /// The subprotocol that the server chose.
-        subprotocol: Option<Box<str>>,
-        /// The extensions.
-        extensions: Option<Box<str>>,
+        /// What it was.
+        negotiated: Negotiated,
     },
     /// A dial succeeded.
     Opened {
@@ -94,6 +93,12 @@ pub enum Input<P> {
         generation: u64,
         /// Its answer.
         result: Result<Secret, Error>,
+    },
+    /// What the platform's calendar says: the time since 1970-01-01T00:00:00Z. For those who have one, when a session begins
+    /// to connect, when a token came, and before a `Timeout`; it tells when a token ends.
+    Clock {
+        /// The calendar's time.
+        unix: Duration,
     },
     /// The network changed.
     Network(NetworkChange),
@@ -192,7 +197,11 @@ pub struct Session<P: Payload> {
     generation: u64,
     /// Tries since the last hello, the current one included.
     attempt: u32,
-    token: Option<Secret>,
+    tokens: Tokens,
+    /// Whether the token provider is asked.
+    fetching: bool,
+    /// How renewals are spaced that fail.
+    renewals: Backoff,
     /// Whether a `refresh-once` was spent since the last hello.
     refreshed: bool,
     online: bool,
@@ -203,8 +212,7 @@ pub struct Session<P: Payload> {
     connection_id: Option<Arc<str>>,
     /// The URL of the current dial or connection, as it may be shown.
     shown_url: Arc<str>,
-    subprotocol: Option<Arc<str>>,
-    extensions: Option<Arc<str>>,
+    negotiated: Negotiated,
     /// The health check, filled in for this connection.
     health_frame: String,
     closing: Cause,
@@ -227,9 +235,9 @@ impl<P: Payload> Session<P> {
     pub fn new(mut settings: Settings) -> Result<Self, Error> {
         let clamped = settings.check()?;
         let roles = Roles::new(&settings.dialect);
-        let token = match &settings.token {
-            TokenSource::Static(token) => Some(token.clone()),
-            _ => None,
+        let tokens = match &settings.token {
+            TokenSource::Static(token) => Tokens::given(Some(token.clone())),
+            _ => Tokens::default(),
         };
         Ok(Self {
             names: P::names(&settings.dialect.type_field, roles.types(), settings.dialect.any_text),
@@ -241,7 +249,9 @@ impl<P: Payload> Session<P> {
             link: Link::None,
             generation: 0,
             attempt: 0,
-            token,
+            tokens,
+            fetching: false,
+            renewals: Backoff::new(settings.backoff),
             refreshed: false,
             online: true,
             dialled_at: Timestamp::default(),
@@ -250,8 +260,7 @@ impl<P: Payload> Session<P> {
             health_check_sent: None,
             connection_id: None,
             shown_url: Arc::from(""),
-            subprotocol: None,
-            extensions: None,
+            negotiated: Negotiated::default(),
             health_frame: String::new(),
             closing: Cause::ByUser,
             stats: Stats::default(),
@@ -283,16 +292,21 @@ impl<P: Payload> Session<P> {
             Input::Connect => return self.connect(),
             Input::Close { code, reason, dropped } => return self.close(code, reason, dropped),
             Input::Send(message) => return self.send_by_user(message),
-            Input::Negotiated { generation, subprotocol, extensions } => {
+            Input::Negotiated { generation, negotiated } => {
                 if self.is_current(generation, &[Link::Dialing]) {
-                    self.subprotocol = subprotocol.map(Arc::from);
-                    self.extensions = extensions.map(Arc::from);
+                    self.negotiated = negotiated;
                 }
             }
             Input::Opened { generation } => self.opened(generation),
             Input::DialFailed { generation, error } => self.dial_failed(generation, error),
             Input::Closed { generation, info } => self.closed(generation, info),
             Input::Token { generation, result } => self.token_came(generation, result),
+            Input::Clock { unix } => {
+                if P::PARTS.renewal {
+                    self.tokens.clock(self.now, unix);
+                    self.arm_renewal();
+                }
+            }
             Input::Network(change) => self.network(change),
             Input::Timeout => {
                 while let Some(timer) = self.timers.take_due(self.now) {
@@ -347,7 +361,16 @@ impl<P: Payload> Session<P> {
         self.outputs.push_back(Output::Lifecycle(step));
     }
 
+    /// The error without the token, which a server may have sent back in its answer.
+    fn redacted(&self, error: Error) -> Error {
+        match self.tokens.get() {
+            Some(token) => error.without(token.reveal()),
+            None => error,
+        }
+    }
+
     fn report(&mut self, error: Error) {
+        let error = self.redacted(error);
         self.stats.errors += 1;
         self.tell(Lifecycle::Error(error));
     }
@@ -446,7 +469,8 @@ impl<P: Payload> Session<P> {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
-            Timer::Token => self.timed_out("the token provider took too long"),
+            Timer::Token => self.token_failed(Error::new(ErrorKind::Timeout, "the token provider took too long")),
+            Timer::Renew => self.fetch_token(),
             Timer::Open => self.timed_out("the connection could not be opened in time"),
             Timer::Hello => self.timed_out("the hello did not come in time"),
             Timer::HealthCheck => self.send_health_check(),

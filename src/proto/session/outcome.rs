@@ -14,7 +14,8 @@ use super::{Link, Output, Session, TokenSource};
 impl<P: Payload> Session<P> {
     /// Drops what is under way, without waiting for anybody.
     pub(super) fn abort(&mut self, code: u16, reason: &'static str) {
-        if self.link != Link::None {
+        let fetching = std::mem::take(&mut self.fetching);
+        if fetching || self.link != Link::None {
             self.outputs.push_back(Output::Abort { generation: self.generation, code, reason });
         }
         self.link = Link::None;
@@ -27,6 +28,7 @@ impl<P: Payload> Session<P> {
     /// A try or a connection failed, and the rule says what follows. Whatever the failure left open is closed (S0-16); where
     /// the socket or the dial ended by itself, the link is gone already.
     pub(super) fn fail(&mut self, error: Error, action: Action) {
+        let error = self.redacted(error);
         self.abort(4000, "client gives up on this connection");
         self.timers.stop_all();
         self.connection_id = None;
@@ -48,7 +50,7 @@ impl<P: Payload> Session<P> {
             Action::Refresh | Action::RefreshOnce if !refreshable => return self.end(Cause::TokenExpired(error)),
             Action::RefreshOnce if self.refreshed => return self.end(Cause::Refused(error)),
             Action::Refresh | Action::RefreshOnce => {
-                self.token = None;
+                self.tokens.discard(action == Action::RefreshOnce);
                 self.refreshed |= action == Action::RefreshOnce;
                 Pace::Normal
             }
@@ -74,6 +76,10 @@ impl<P: Payload> Session<P> {
     /// The end: no timer is left, and the cause is told once (N-8).
     pub(super) fn end(&mut self, cause: Cause) {
         self.timers.stop_all();
+        if self.fetching {
+            // A renewal, of a connection that has ended.
+            self.abort(1000, "client disconnect");
+        }
         self.link = Link::None;
         self.connection_id = None;
         self.lost_at = None;

@@ -142,6 +142,7 @@ impl Settings {
         let token = Secret::from("token".to_owned());
         self.dial_url(Some(&token))?;
         self.first_frame(Some(&token))?;
+        self.token_refresh(Some(&token))?;
         let params = self.params(Some(&token), Some("id"));
         self.dialect.protocols.iter().try_for_each(|text| params.text(text).map(drop))?;
         self.dialect.headers.values().try_for_each(|text| params.fill(text).map(drop))?;
@@ -183,6 +184,12 @@ impl Settings {
     pub(super) fn first_frame(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
         let Some(template) = &self.dialect.first_frame else { return Ok(None) };
         Ok(self.params(token, None).fill(template)?.map(|frame| frame.text()))
+    }
+
+    /// What gives the server a renewed token, where the dialect knows how.
+    pub(super) fn token_refresh(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
+        let Some(rule) = &self.dialect.token_refresh else { return Ok(None) };
+        Ok(self.params(token, None).fill(&rule.frame)?.map(|frame| frame.text()))
     }
 
     pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
