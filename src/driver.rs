@@ -166,6 +166,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                     None => self.act(),
                 },
                 Poll::Ready(Incoming::Alive) => self.feed(Input::Alive { generation }),
+                Poll::Ready(Incoming::Pong) => self.feed(Input::Pong { generation }),
                 Poll::Ready(Incoming::Closed(info)) => {
                     self.socket = None;
                     self.feed(Input::Closed { generation, info });
@@ -313,6 +314,11 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                     self.dial = Some((generation, Box::pin(self.connector.dial(request))));
                 }
                 Output::FetchToken { generation } => self.fetch_token(generation),
+                Output::Ping { generation } => {
+                    if let Some((_, socket)) = self.socket.as_mut().filter(|(open, _)| *open == generation) {
+                        socket.ping();
+                    }
+                }
                 Output::Close { generation, code, reason } => {
                     if let Some((_, socket)) = self.socket.as_mut().filter(|(open, _)| *open == generation) {
                         socket.close(code, &reason);

@@ -70,7 +70,9 @@ mod transport;
 #[cfg(web)]
 mod web;
 
-pub use client::{Client, ClientBuilder, Config, Event, EventStream, StreamOptions, StreamPolicy, Subscription};
+pub use client::{
+    Client, ClientBuilder, Config, Event, EventStream, Preset, StreamOptions, StreamPolicy, Subscription,
+};
 pub use proto::{
     BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode, Side, State, Stats,
 };

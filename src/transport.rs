@@ -26,6 +26,9 @@ pub(crate) enum Incoming<P> {
     /// A protocol ping or pong: a sign of life. Pings are answered by the transport itself.
     #[allow(dead_code, reason = "a browser shows no pings")]
     Alive,
+    /// The answer to a [`ping`](Transport::ping).
+    #[allow(dead_code, reason = "a browser shows no pongs")]
+    Pong,
     /// The end. Nothing comes after it, and the transport may be dropped.
     Closed(CloseInfo),
 }
@@ -45,6 +48,9 @@ pub(crate) trait Transport: MaybeSend + Unpin + 'static {
     /// Writes what [`send`](Self::send) and [`close`](Self::close) took, as far as the socket takes it.
     /// Ready when all is written; a failure shows in [`poll_recv`](Self::poll_recv).
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Sends a ping of the protocol, with the next flush, ahead of the messages that wait. A browser cannot.
+    fn ping(&mut self) {}
 
     /// Starts the closing handshake with this code and reason; its end shows as an [`Incoming::Closed`].
     fn close(&mut self, code: u16, reason: &str);

@@ -20,9 +20,9 @@ pub struct ClientBuilder {
     pub(crate) url: Option<String>,
     pub(crate) provider: Option<Ask<Result<String, Error>>>,
     pub(crate) socket: SocketConfig,
-    event_capacity: usize,
+    pub(super) event_capacity: usize,
     /// The first wrong setting: it is reported by `build`.
-    wrong: Option<Error>,
+    pub(super) wrong: Option<Error>,
 }
 
 /// Shows no token, parameter or header.
@@ -161,6 +161,24 @@ impl ClientBuilder {
     /// 35 s; `raw`: none).
     pub fn silence_timeout(mut self, time: Duration) -> Self {
         self.settings.silence = Some(time);
+        self
+    }
+
+    /// The time between pings of the WebSocket protocol, besides the dialect's health check, and the time within which
+    /// each must be followed by a sign of life, else the connection is dead; `None` sends none. Default: none; 10 s. Native
+    /// only: a browser cannot send any, and `build` says so.
+    ///
+    /// The answers are the [`latency`](Client::latency). Servers that know no health check of the dialect's kind answer
+    /// pings all the same.
+    pub fn ping(mut self, interval: impl Into<Option<Duration>>, timeout: Duration) -> Self {
+        self.settings.ping_interval = interval.into();
+        self.settings.ping_timeout = timeout;
+        self
+    }
+
+    /// Whether to try again after a failure, of the first connect too. Default true.
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.settings.reconnect = reconnect;
         self
     }
 

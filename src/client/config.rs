@@ -26,6 +26,12 @@ pub struct Config {
     pub token_timeout: Duration,
     /// The time a connection has to show a sign of life after a network change.
     pub probe_timeout: Duration,
+    /// The time between pings of the protocol; `None`: none are sent.
+    pub ping_interval: Option<Duration>,
+    /// The time within which a ping must be followed by a sign of life.
+    pub ping_timeout: Duration,
+    /// Whether to try again after a failure.
+    pub reconnect: bool,
     /// The time between health checks; `None`: what the dialect says.
     pub health_check_interval: Option<Duration>,
     /// The silence after which a connection is dead; `None`: what the dialect says.
@@ -49,6 +55,9 @@ impl Config {
             close_timeout: settings.close_timeout,
             token_timeout: settings.token_timeout,
             probe_timeout: settings.probe_timeout,
+            ping_interval: settings.ping_interval,
+            ping_timeout: settings.ping_timeout,
+            reconnect: settings.reconnect,
             health_check_interval: settings.health_interval,
             silence_timeout: settings.silence,
             max_message_size,

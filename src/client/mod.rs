@@ -3,7 +3,9 @@
 mod builder;
 mod config;
 mod dispatch;
+mod env;
 mod events;
+mod preset;
 pub(crate) mod registry;
 mod stream;
 mod subscription;
@@ -11,6 +13,7 @@ mod task;
 
 pub use builder::ClientBuilder;
 pub use config::Config;
+pub use preset::Preset;
 pub use stream::{EventStream, StreamOptions, StreamPolicy};
 pub use subscription::Subscription;
 

@@ -151,13 +151,17 @@ pub struct Parts {
     pub channels: bool,
     /// Tokens are renewed before they end.
     pub renewal: bool,
+    /// The protocol's own pings can be sent.
+    pub ping: bool,
 }
 
 impl Parts {
     /// All of them.
-    pub const ALL: Self = Self { outbox: true, requests: true, resume: true, channels: true, renewal: true };
+    pub const ALL: Self =
+        Self { outbox: true, requests: true, resume: true, channels: true, renewal: true, ping: true };
     /// None of them: events in, messages out.
-    pub const NONE: Self = Self { outbox: false, requests: false, resume: false, channels: false, renewal: false };
+    pub const NONE: Self =
+        Self { outbox: false, requests: false, resume: false, channels: false, renewal: false, ping: false };
 }
 
 /// What kind of message came in.

@@ -19,6 +19,10 @@ pub(super) enum Timer {
     Silence,
     /// A probe after a network change got no answer.
     Probe,
+    /// A ping of the protocol is due.
+    Ping,
+    /// It got no answer.
+    Pong,
     /// The connection has been stable.
     Stable,
     /// The next try is due.
@@ -27,7 +31,7 @@ pub(super) enum Timer {
     Close,
 }
 
-const ALL: [Timer; 10] = [
+const ALL: [Timer; 12] = [
     Timer::Token,
     Timer::Renew,
     Timer::Open,
@@ -35,6 +39,8 @@ const ALL: [Timer; 10] = [
     Timer::HealthCheck,
     Timer::Silence,
     Timer::Probe,
+    Timer::Ping,
+    Timer::Pong,
     Timer::Stable,
     Timer::Backoff,
     Timer::Close,

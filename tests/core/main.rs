@@ -14,6 +14,7 @@ mod connection;
 mod health;
 #[path = "../common/jwt.rs"]
 mod jwt;
+mod ping;
 mod recovery;
 mod simulation;
 mod tokens;

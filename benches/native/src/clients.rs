@@ -13,6 +13,22 @@ use crate::{
 pub const NAMES: [&str; 6] =
     [plain::RAW, plain::RAW_16K, everwire::ON, everwire::STREAM, ezsockets::NAME, plain::VALUE];
 
+/// What a program may ask of the events.
+pub const LISTENERS: [&str; 9] = [
+    plain::RAW,
+    everwire::ONE,
+    everwire::WILDCARDS,
+    everwire::TEN,
+    everwire::THOUSAND,
+    everwire::STREAM,
+    everwire::TYPED,
+    everwire::FAST,
+    plain::VALUE,
+];
+
+/// Those who write.
+pub const SENDERS: [&str; 4] = [plain::SEND, plain::FEED, everwire::SEND, everwire::SEND_MANY];
+
 /// The first frame of the dialect `stream`.
 const AUTH: &str = r#"{"token":"bench","user_details":{"id":"bench"}}"#;
 
@@ -26,12 +42,21 @@ pub fn run(name: &str, port: u16, workload: &str) {
             plain::RAW_16K => plain::raw(&url, 16 * 1024).await,
             plain::VALUE => plain::value(&url).await,
             ezsockets::NAME => ezsockets::run(&url).await,
-            everwire::ON => everwire::on(port, workload).await,
+            plain::SEND => plain::send(&url, workload, 1).await,
+            plain::FEED => plain::send(&url, workload, BATCH).await,
             everwire::STREAM => everwire::stream(port, workload).await,
+            everwire::SEND => everwire::send(port, workload, 1).await,
+            everwire::SEND_MANY => everwire::send(port, workload, BATCH).await,
+            everwire::TYPED => everwire::typed::<::everwire::codec::Json>(port, workload).await,
+            everwire::FAST => everwire::typed::<::everwire::codec::FastJson>(port, workload).await,
+            name if everwire::LISTENING.contains(&name) => everwire::on(name, port, workload).await,
             _ => panic!("no such client: {name}"),
         }
     });
 }
+
+/// How many messages are sent before their writing is awaited, by those who send many.
+const BATCH: usize = 64;
 
 /// Whether this is the last message: cheap, for clients that do not look at the type.
 fn is_last(text: &str) -> bool {

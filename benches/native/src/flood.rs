@@ -1,4 +1,4 @@
-//! The server: speaks the dialect `stream`, then sends what the client's `api_key` asks for, encoded beforehand.
+//! The server: speaks the dialect `stream`, then sends or reads what the client's `api_key` asks for, encoded beforehand.
 
 use crate::{
     meter,
@@ -54,6 +54,14 @@ async fn send_all(tcp: TcpStream) {
     socket.next().await.expect("the first frame").expect("the first frame");
     let hello = r#"{"type":"connection.ok","connection_id":"bench","me":{"id":"bench"}}"#;
     socket.send(Message::text(hello)).await.expect("sent");
+    if workload.upwards {
+        for _ in 0..workload.events {
+            socket.next().await.expect("a message").expect("a message");
+        }
+        socket.send(Message::text(format!("{{\"type\":\"{DONE}\"}}"))).await.expect("sent");
+        let _ = socket.next().await;
+        return;
+    }
     let mut tcp = socket.into_inner();
     let frames: Vec<Vec<u8>> = workload.texts().iter().map(|text| frame(text)).collect();
     // A client that is done hangs up without a word.

@@ -29,17 +29,27 @@ fn main() {
 
 fn compare(rounds: usize) {
     let (_server, port) = start_server();
-    let mut results = table::Results::default();
+    let (events, floods, messages) = (&Workload::EVENTS[..], &Workload::EVENTS[..2], &Workload::MESSAGES[..]);
+    let tables = [
+        ("CPU of the client process per event", &clients::NAMES[..], events),
+        ("What listeners, patterns and decoding add", &clients::LISTENERS[..], floods),
+        ("CPU of the client process per message sent", &clients::SENDERS[..], messages),
+    ];
+    let mut all = tables.map(|(title, clients, workloads)| table::Results::new(title, clients, workloads));
     for round in 1..=rounds {
-        for workload in Workload::all() {
-            for client in clients::NAMES {
-                eprint!("\r\x1b[Kround {round} of {rounds}: {}, {client}", workload.title);
-                results.add(&workload, client, measure(client, port, &workload));
+        for results in &mut all {
+            for workload in results.workloads {
+                for client in results.clients {
+                    eprint!("\r\x1b[Kround {round} of {rounds}: {}, {client}", workload.title);
+                    results.add(workload, client, measure(client, port, workload));
+                }
             }
         }
     }
     eprint!("\r\x1b[K");
-    results.print(rounds);
+    for results in &all {
+        results.print(rounds);
+    }
 }
 
 /// The server's process, killed when it is no longer needed.

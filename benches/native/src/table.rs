@@ -1,36 +1,46 @@
 //! The table: medians, and ratios to the first client taken round by round.
 
-use crate::{clients::NAMES, meter::Measured, workload::Workload};
+use crate::{meter::Measured, workload::Workload};
 use std::collections::BTreeMap;
 
-#[derive(Default)]
-pub struct Results(BTreeMap<(String, &'static str), Vec<Measured>>);
+pub struct Results {
+    title: &'static str,
+    /// The first is what the others are compared with.
+    pub clients: &'static [&'static str],
+    pub workloads: &'static [Workload],
+    measured: BTreeMap<(String, &'static str), Vec<Measured>>,
+}
 
 impl Results {
+    pub fn new(title: &'static str, clients: &'static [&'static str], workloads: &'static [Workload]) -> Self {
+        Self { title, clients, workloads, measured: BTreeMap::new() }
+    }
+
     pub fn add(&mut self, workload: &Workload, client: &'static str, measured: Measured) {
-        self.0.entry((workload.key(), client)).or_default().push(measured);
+        self.measured.entry((workload.key(), client)).or_default().push(measured);
     }
 
     pub fn print(&self, rounds: usize) {
-        println!("CPU of the client process per event: µs (ratio to the first line), medians of {rounds} rounds\n");
-        print!("{:<44}", "");
-        for workload in Workload::all() {
+        println!("{}: µs (ratio to the first line), medians of {rounds} rounds\n", self.title);
+        print!("{:<52}", "");
+        for workload in self.workloads {
             print!("{:>17}", workload.title);
         }
         println!();
-        for client in NAMES {
-            print!("{client:<44}");
-            for workload in Workload::all() {
-                print!("{:>17}", self.cell(&workload, client));
+        for client in self.clients {
+            print!("{client:<52}");
+            for workload in self.workloads {
+                print!("{:>17}", self.cell(workload, client));
             }
             println!();
         }
+        println!();
     }
 
     fn cell(&self, workload: &Workload, client: &'static str) -> String {
-        let of = |client| &self.0[&(workload.key(), client)];
+        let of = |client| &self.measured[&(workload.key(), client)];
         let cost = |measured: &Measured| measured.cpu_us as f64 / workload.events as f64;
-        let ratios = of(client).iter().zip(of(NAMES[0])).map(|(ours, raw)| cost(ours) / cost(raw)).collect();
+        let ratios = of(client).iter().zip(of(self.clients[0])).map(|(ours, raw)| cost(ours) / cost(raw)).collect();
         let dropped = of(client).iter().any(|measured| measured.dropped > 0);
         let mark = if dropped { "*" } else { "" };
         format!("{:.2} ({:.2}){mark}", median(of(client).iter().map(cost).collect()), median(ratios))

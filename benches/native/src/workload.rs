@@ -1,4 +1,5 @@
-//! The events: eight types, about 150 B or 1 KB each, as fast as the socket takes them or one at a time.
+//! The events: eight types, about 150 B or 1 KB each, as fast as the socket takes them or one at a time; and messages the
+//! other way.
 
 use serde_json::{Value, json};
 
@@ -23,27 +24,41 @@ pub struct Workload {
     pub events: u64,
     /// Microseconds between two events; 0: none.
     pub gap_us: u64,
+    /// Whether the client sends them.
+    pub upwards: bool,
 }
 
 impl Workload {
-    pub fn all() -> [Self; 4] {
-        [
-            Self { title: "flood, 150 B", bytes: 150, events: 600_000, gap_us: 0 },
-            Self { title: "flood, 1 KB", bytes: 1024, events: 300_000, gap_us: 0 },
-            Self { title: "sparse, 150 B", bytes: 150, events: 15_000, gap_us: 100 },
-            Self { title: "sparse, 1 KB", bytes: 1024, events: 15_000, gap_us: 100 },
-        ]
+    const fn down(title: &'static str, bytes: usize, events: u64, gap_us: u64) -> Self {
+        Self { title, bytes, events, gap_us, upwards: false }
     }
+
+    const fn up(title: &'static str, bytes: usize, events: u64) -> Self {
+        Self { title, bytes, events, gap_us: 0, upwards: true }
+    }
+
+    /// What clients read.
+    pub const EVENTS: [Self; 4] = [
+        Self::down("flood, 150 B", 150, 600_000, 0),
+        Self::down("flood, 1 KB", 1024, 300_000, 0),
+        Self::down("sparse, 150 B", 150, 15_000, 100),
+        Self::down("sparse, 1 KB", 1024, 15_000, 100),
+    ];
+
+    /// What clients write.
+    pub const MESSAGES: [Self; 2] = [Self::up("150 B", 150, 100_000), Self::up("1 KB", 1024, 100_000)];
 
     /// As a client asks for it: in the query parameter `api_key`.
     pub fn key(&self) -> String {
-        format!("{}x{}g{}", self.events, self.bytes, self.gap_us)
+        format!("{}x{}g{}{}", self.events, self.bytes, self.gap_us, if self.upwards { "up" } else { "" })
     }
 
     pub fn parse(key: &str) -> Option<Self> {
         let (events, rest) = key.split_once('x')?;
         let (bytes, gap_us) = rest.split_once('g')?;
-        Some(Self { title: "", bytes: bytes.parse().ok()?, events: events.parse().ok()?, gap_us: gap_us.parse().ok()? })
+        let (gap_us, upwards) = gap_us.strip_suffix("up").map_or((gap_us, false), |gap_us| (gap_us, true));
+        let (bytes, events, gap_us) = (bytes.parse().ok()?, events.parse().ok()?, gap_us.parse().ok()?);
+        Some(Self { title: "", bytes, events, gap_us, upwards })
     }
 
     /// The texts of some events, of every type as often.

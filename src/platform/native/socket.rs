@@ -87,6 +87,8 @@ impl Connector for SocketConnector {
 pub(crate) struct Socket {
     web_socket: WebSocket,
     queue: Queue,
+    /// A ping is to be sent: ahead of the queue, and only once however often it was asked for.
+    ping: bool,
     /// The close frame to send once the queue is written.
     close: Option<CloseFrame>,
     /// Whether closing has begun: nothing more is taken.
@@ -121,7 +123,8 @@ impl Transport for Socket {
             Some(Ok(Text(text))) => Poll::Ready(Incoming::Message(Event::from_text(text))),
             Some(Ok(Binary(bytes))) => Poll::Ready(Incoming::Message(Event::from_binary(bytes))),
             // The answer to a ping waits in the WebSocket layer: off with it.
-            Some(Ok(Ping(_) | Pong(_) | Frame(_))) => {
+            Some(Ok(Pong(_))) => Poll::Ready(Incoming::Pong),
+            Some(Ok(Ping(_) | Frame(_))) => {
                 let _ = self.poll_web_socket_flush(cx);
                 Poll::Ready(Incoming::Alive)
             }
@@ -159,6 +162,10 @@ impl Transport for Socket {
         Poll::Ready(())
     }
 
+    fn ping(&mut self) {
+        self.ping = !self.closing;
+    }
+
     fn close(&mut self, code: u16, reason: &str) {
         if !self.closing {
             self.closing = true;
@@ -181,6 +188,7 @@ impl Socket {
         Self {
             web_socket,
             queue: Queue::default(),
+            ping: false,
             close: None,
             closing: false,
             write_failure: None,
@@ -195,8 +203,12 @@ impl Socket {
 
     /// Hands the queue to the WebSocket layer as far as the socket takes it, then the close frame.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        while !self.queue.is_empty() || self.close.is_some() {
+        while self.ping || !self.queue.is_empty() || self.close.is_some() {
             ready!(Pin::new(&mut self.web_socket).poll_ready(cx))?;
+            if std::mem::take(&mut self.ping) {
+                Pin::new(&mut self.web_socket).start_send(tungstenite::Message::Ping(Bytes::new()))?;
+                continue;
+            }
             let next = match self.queue.pop() {
                 Some(message) => Some(message),
                 None => self.close.take().map(|frame| tungstenite::Message::Close(Some(frame))),

@@ -79,6 +79,10 @@ pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
 
 /// Refuses settings that a browser cannot do (S1-15).
 pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
+    if settings.ping_interval.is_some() {
+        return Err(Error::new(ErrorKind::Unsupported, "a browser sends no pings; use the dialect's health check")
+            .with_path("ping_interval"));
+    }
     if settings.headers.is_empty() && settings.dialect.headers.is_empty() { Ok(()) } else { Err(headers_unsupported()) }
 }
 

@@ -174,11 +174,17 @@ impl<P: Payload> Session<P> {
         self.refreshed = false;
         self.connection_id = connection_id.clone();
         self.health_check_sent = None;
+        self.ping_sent = None;
         self.link = Link::Up;
         self.timers.stop_all();
         self.timers.set(Timer::Stable, self.now + self.settings.backoff.stable_after);
         if self.settings.dialect.health_check.is_some() {
             self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
+        }
+        if P::PARTS.ping
+            && let Some(interval) = self.settings.ping_interval
+        {
+            self.timers.set(Timer::Ping, self.now + interval);
         }
         if let Some(silence) = self.settings.silence() {
             self.timers.set(Timer::Silence, self.now + silence);

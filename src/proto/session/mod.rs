@@ -80,6 +80,11 @@ pub enum Input<P> {
         /// Of which socket.
         generation: u64,
     },
+    /// The answer to an [`Output::Ping`].
+    Pong {
+        /// Of which socket.
+        generation: u64,
+    },
     /// A socket ended.
     Closed {
         /// Which socket.
@@ -142,6 +147,11 @@ pub enum Output<P> {
         message: Message,
         /// Whether it is the user's, who wants to hear of it.
         by_user: bool,
+    },
+    /// Write a ping of the protocol; the answer comes back as `Pong`.
+    Ping {
+        /// To which socket.
+        generation: u64,
     },
     /// Start the closing handshake; its end comes back as `Closed`.
     Close {
@@ -209,6 +219,7 @@ pub struct Session<P: Payload> {
     last_received: Timestamp,
     lost_at: Option<Timestamp>,
     health_check_sent: Option<Timestamp>,
+    ping_sent: Option<Timestamp>,
     connection_id: Option<Arc<str>>,
     /// The URL of the current dial or connection, as it may be shown.
     shown_url: Arc<str>,
@@ -258,6 +269,7 @@ impl<P: Payload> Session<P> {
             last_received: Timestamp::default(),
             lost_at: None,
             health_check_sent: None,
+            ping_sent: None,
             connection_id: None,
             shown_url: Arc::from(""),
             negotiated: Negotiated::default(),
@@ -287,6 +299,11 @@ impl<P: Payload> Session<P> {
             Input::Alive { generation } => {
                 if self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
                     self.last_received = self.now;
+                }
+            }
+            Input::Pong { generation } => {
+                if P::PARTS.ping && self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
+                    self.pong();
                 }
             }
             Input::Connect => return self.connect(),
@@ -467,8 +484,38 @@ impl<P: Payload> Session<P> {
         self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
     }
 
+    fn ping(&mut self) {
+        self.outputs.push_back(Output::Ping { generation: self.generation });
+        self.tell(Lifecycle::Ping { payload: Arc::from("") });
+        if let Some(interval) = self.settings.ping_interval {
+            self.timers.set(Timer::Ping, self.now + interval);
+        }
+        // One that is still unanswered keeps its deadline.
+        if self.ping_sent.is_none() {
+            self.ping_sent = Some(self.now);
+            self.timers.set(Timer::Pong, self.now + self.settings.ping_timeout);
+        }
+    }
+
+    fn pong(&mut self) {
+        self.last_received = self.now;
+        self.timers.stop(Timer::Pong);
+        if let Some(sent) = self.ping_sent.take() {
+            let latency = self.now - sent;
+            self.stats.latency = Some(latency);
+            self.tell(Lifecycle::Pong { latency });
+        }
+    }
+
     fn fire(&mut self, timer: Timer) {
         match timer {
+            Timer::Ping | Timer::Pong if !P::PARTS.ping => {}
+            Timer::Ping => self.ping(),
+            // Any sign of life will do: an answer may be behind a long message.
+            Timer::Pong => match self.ping_sent.take() {
+                Some(sent) if self.last_received < sent => self.timed_out("no answer to a ping in time"),
+                _ => {}
+            },
             Timer::Token => self.token_failed(Error::new(ErrorKind::Timeout, "the token provider took too long")),
             Timer::Renew => self.fetch_token(),
             Timer::Open => self.timed_out("the connection could not be opened in time"),

@@ -58,7 +58,7 @@ impl<P: Payload> Session<P> {
             Action::RetrySlower => Pace::Slower,
         };
         let limit = self.settings.backoff.max_attempts;
-        if limit > 0 && self.attempt >= limit {
+        if !self.settings.reconnect || limit > 0 && self.attempt >= limit {
             return self.end(Cause::Exhausted(error));
         }
         self.back_off(error, pace);

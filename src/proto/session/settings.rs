@@ -52,6 +52,12 @@ pub struct Settings {
     pub close_timeout: Duration,
     /// The time a probe may take after a network change.
     pub probe_timeout: Duration,
+    /// The time between pings of the protocol, besides the dialect's health check; `None`: none are sent.
+    pub ping_interval: Option<Duration>,
+    /// The time within which a ping must be followed by a sign of life.
+    pub ping_timeout: Duration,
+    /// Whether to try again after a failure.
+    pub reconnect: bool,
     /// The time between health checks; `None`: what the dialect says.
     pub health_interval: Option<Duration>,
     /// The silence after which a connection is dead; `None`: what the dialect says.
@@ -88,6 +94,9 @@ impl Settings {
             hello_timeout: None,
             close_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(5),
+            ping_interval: None,
+            ping_timeout: Duration::from_secs(10),
+            reconnect: true,
             health_interval: None,
             silence: None,
             seed: 0,
@@ -105,6 +114,8 @@ impl Settings {
             ("hello_timeout", self.hello_timeout),
             ("close_timeout", Some(self.close_timeout)),
             ("probe_timeout", Some(self.probe_timeout)),
+            ("ping_interval", self.ping_interval),
+            ("ping_timeout", Some(self.ping_timeout)),
             ("health_check_interval", self.health_interval),
             ("silence_timeout", self.silence),
         ];

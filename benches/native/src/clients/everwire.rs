@@ -1,10 +1,12 @@
-//! everwire: eight listeners that do not decode, and its stream of events.
+//! everwire: listeners of all kinds, its stream of events, and sending.
 
 use super::Meter;
-use crate::workload::{DONE, TYPES};
-use everwire::{Client, Dialect, Lifecycle, Subscription};
-use futures::StreamExt;
+use crate::workload::{DONE, TYPES, Workload};
+use everwire::{Client, Dialect, Event, Lifecycle, Subscription, codec::Codec};
+use futures::{StreamExt, future::join_all};
+use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     hint::black_box,
     sync::{
         Arc, Mutex,
@@ -14,6 +16,17 @@ use std::{
 
 pub const ON: &str = "everwire, on(type, listener)";
 pub const STREAM: &str = "everwire, events()";
+pub const ONE: &str = "everwire, one listener of everything";
+pub const WILDCARDS: &str = "everwire, 5 wildcards";
+pub const TEN: &str = "everwire, 10 listeners of each type";
+pub const THOUSAND: &str = "everwire, 1,000 listeners, one of each type hears";
+pub const TYPED: &str = "everwire, on_typed (serde_json)";
+pub const FAST: &str = "everwire, on_decoded (sonic-rs)";
+pub const SEND: &str = "everwire, send each";
+pub const SEND_MANY: &str = "everwire, 64 sends at once";
+
+/// Those that count in listeners.
+pub const LISTENING: [&str; 5] = [ON, ONE, WILDCARDS, TEN, THOUSAND];
 
 fn client(port: u16, workload: &str) -> Client {
     Client::builder(Dialect::stream())
@@ -35,22 +48,120 @@ fn starts(client: &Client, meter: &Arc<Mutex<Meter>>) -> Subscription {
     })
 }
 
-pub async fn on(port: u16, workload: &str) {
+/// The listeners by which a program may hear of the events: patterns, how many of each, and how many of other types.
+fn listeners(name: &str) -> (&'static [&'static str], usize, usize) {
+    match name {
+        ON => (&TYPES, 1, 0),
+        ONE => (&["*"], 1, 0),
+        WILDCARDS => (&["message.*", "reaction.*", "typing.*", "user.**", "notification.*"], 1, 0),
+        TEN => (&TYPES, 10, 0),
+        THOUSAND => (&TYPES, 1, 992),
+        _ => panic!("no such client: {name}"),
+    }
+}
+
+pub async fn on(name: &str, port: u16, workload: &str) {
+    let client = client(port, workload);
+    let events = Arc::new(AtomicU64::new(0));
+    let (patterns, each, others) = listeners(name);
+    for other in 0..others {
+        client.on(&format!("other.{other}"), |_| ()).detach();
+    }
+    for pattern in patterns {
+        for number in 0..each {
+            let events = events.clone();
+            let count = move |event: &Event| {
+                black_box(event);
+                if number == 0 {
+                    events.fetch_add(1, Relaxed);
+                }
+            };
+            client.on(pattern, count).detach();
+        }
+    }
+    // The one for everything hears the hello and the last event too.
+    run(&client, events, if name == ONE { 2 } else { 0 }).await;
+}
+
+/// The document of an event, as a program would declare it.
+#[derive(Deserialize)]
+#[allow(dead_code)] // decoded, and no more
+struct Typed {
+    r#type: String,
+    cid: String,
+    seq: u64,
+    at: String,
+    user: Option<User>,
+    message: Option<Inner>,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct User {
+    id: String,
+    name: String,
+    role: String,
+    online: bool,
+    teams: Vec<String>,
+    last_active: String,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Inner {
+    id: String,
+    user: User,
+    mentions: Vec<u64>,
+    reactions: BTreeMap<String, u64>,
+    html: String,
+    silent: bool,
+    parent: Option<String>,
+}
+
+pub async fn typed<C: Codec + 'static>(port: u16, workload: &str) {
     let client = client(port, workload);
     let events = Arc::new(AtomicU64::new(0));
     for kind in TYPES {
         let events = events.clone();
-        let count = move |event: &everwire::Event| {
-            black_box(event);
+        let count = move |event: Typed| {
+            black_box(&event);
             events.fetch_add(1, Relaxed);
         };
-        client.on(kind, count).detach();
+        client.on_decoded::<C, Typed>(kind, count).detach();
     }
+    run(&client, events, 0).await;
+}
+
+/// Runs until the last event; `more` events are counted besides those of the workload.
+async fn run(client: &Client, events: Arc<AtomicU64>, more: u64) {
     let meter = Arc::new(Mutex::new(Meter::default()));
-    let (ending, counted) = (meter.clone(), events.clone());
-    client.on(DONE, move |_| ending.lock().expect("unpoisoned").finish(counted.load(Relaxed), 0)).detach();
-    let _starting = starts(&client, &meter);
+    let ending = meter.clone();
+    client.on(DONE, move |_| ending.lock().expect("unpoisoned").finish(events.load(Relaxed) - more, 0)).detach();
+    let _starting = starts(client, &meter);
     client.connect().expect("connecting");
+    panic!("the connection ended: {:?}", client.closed().await);
+}
+
+pub async fn send(port: u16, workload: &str, batch: usize) {
+    let client = client(port, workload);
+    let workload = Workload::parse(workload).expect("a workload");
+    let texts = workload.texts();
+    let meter = Arc::new(Mutex::new(Meter::default()));
+    let ending = meter.clone();
+    client.on(DONE, move |_| ending.lock().expect("unpoisoned").finish(workload.events, 0)).detach();
+    client.connect().expect("connecting");
+    client.ready().await.expect("connected");
+    meter.lock().expect("unpoisoned").start();
+    let mut left = workload.events as usize;
+    while left > 0 {
+        let now = left.min(batch);
+        let sends = (left - now..left).map(|index| client.send(texts[index % texts.len()].as_str()));
+        for sent in join_all(sends).await {
+            sent.expect("sent");
+        }
+        left -= now;
+    }
     panic!("the connection ended: {:?}", client.closed().await);
 }
 

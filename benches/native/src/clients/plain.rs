@@ -1,7 +1,7 @@
 //! tokio-tungstenite by hand: read alone, and the usual client that parses each message into a `serde_json::Value`.
 
 use super::{AUTH, Meter, is_last};
-use crate::workload::{DONE, TYPES};
+use crate::workload::{DONE, TYPES, Workload};
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::{cell::Cell, collections::HashMap, hint::black_box, rc::Rc};
@@ -13,6 +13,8 @@ use tokio_tungstenite::{
 
 pub const RAW: &str = "tokio-tungstenite, read alone";
 pub const RAW_16K: &str = "the same with a buffer of 16 KiB";
+pub const SEND: &str = "tokio-tungstenite, send each";
+pub const FEED: &str = "tokio-tungstenite, 64 fed, then flushed";
 pub const VALUE: &str = "tokio-tungstenite, serde_json::Value, map";
 pub const DEFAULT_BUFFER: usize = 128 * 1024;
 
@@ -37,6 +39,27 @@ pub async fn raw(url: &str, buffer: usize) {
             }
             black_box(&text);
             events += 1;
+        }
+    }
+    panic!("the server left");
+}
+
+pub async fn send(url: &str, workload: &str, batch: usize) {
+    let mut socket = open(url, DEFAULT_BUFFER).await;
+    let workload = Workload::parse(workload).expect("a workload");
+    let texts = workload.texts();
+    let meter = Meter::default();
+    meter.start();
+    for index in 0..workload.events as usize {
+        socket.feed(Message::text(texts[index % texts.len()].as_str())).await.expect("taken");
+        if (index + 1) % batch == 0 {
+            socket.flush().await.expect("sent");
+        }
+    }
+    socket.flush().await.expect("sent");
+    while let Some(Ok(message)) = socket.next().await {
+        if message.to_text().is_ok_and(is_last) {
+            meter.finish(workload.events, 0);
         }
     }
     panic!("the server left");

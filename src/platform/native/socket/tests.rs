@@ -60,7 +60,7 @@ async fn end(socket: &mut Socket) -> CloseInfo {
 fn text_of(incoming: Incoming<Payload>) -> String {
     match incoming {
         Incoming::Message(event) => event.text().expect("a text message").to_owned(),
-        Incoming::Alive => panic!("a message, not a sign of life"),
+        Incoming::Alive | Incoming::Pong => panic!("a message, not a sign of life"),
         Incoming::Closed(info) => panic!("a message, not the end: {info:?}"),
     }
 }

@@ -76,7 +76,7 @@ async fn echo(url: String) {
                 Some(text) => Message::from(text),
                 None => event.bytes().to_vec().into(),
             },
-            Incoming::Alive => continue,
+            Incoming::Alive | Incoming::Pong => continue,
             Incoming::Closed(_) => return,
         };
         socket.send(answer).expect("there is room");
