@@ -16,5 +16,4 @@ mod health;
 mod jwt;
 mod ping;
 mod recovery;
-mod simulation;
 mod tokens;

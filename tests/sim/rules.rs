@@ -1,0 +1,269 @@
+//! What must always hold, whatever happens. Each rule has the number it has in `docs/PROOF.md`.
+
+use super::server::Kind;
+use everwire::proto::{BackoffRule, Cause, Lifecycle, State};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The book that is kept of one schedule.
+pub(crate) struct Rules {
+    seed: u64,
+    pub(crate) now: Duration,
+    pub(crate) kind: Kind,
+    /// Whether there is a provider of tokens.
+    pub(crate) refreshable: bool,
+    backoff: BackoffRule,
+    pub(crate) state: State,
+    /// The wire that the session calls connected, and since when.
+    pub(crate) up: Option<(u64, Duration)>,
+    /// The number of the last event that was delivered, by wire.
+    delivered: BTreeMap<u64, u64>,
+    /// Waiters for `ready`, as a driver keeps them.
+    waiting: u32,
+    closed_told: bool,
+    /// The messages of the user's that were taken, and the last one that was written.
+    taken: u64,
+    written: u64,
+    /// Tries since the last hello.
+    tries: u32,
+    /// Waits since the last stable connection, at most.
+    failures: u32,
+    /// The last wait.
+    pub(crate) waited: Option<Duration>,
+    /// Whether the session was told that there is no network.
+    pub(crate) offline: bool,
+    /// The token request that is under way.
+    pub(crate) fetching: Option<u64>,
+    /// The token that counts; `None` where one must be fetched.
+    pub(crate) token: Option<u64>,
+}
+
+/// What the schedules brought about, all together.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) connected: BTreeMap<&'static str, u64>,
+    pub(crate) events: u64,
+    pub(crate) stale: u64,
+    pub(crate) written: u64,
+    timeouts: u64,
+    fetches: u64,
+    ends: BTreeMap<&'static str, u64>,
+    /// How the waits lie between nothing and their ceiling, in tenths.
+    waits: [u64; 10],
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, other: Seen) {
+        for (kind, count) in other.connected {
+            *self.connected.entry(kind).or_default() += count;
+        }
+        for (cause, count) in other.ends {
+            *self.ends.entry(cause).or_default() += count;
+        }
+        for (sum, count) in self.waits.iter_mut().zip(other.waits) {
+            *sum += count;
+        }
+        self.events += other.events;
+        self.stale += other.stale;
+        self.written += other.written;
+        self.timeouts += other.timeouts;
+        self.fetches += other.fetches;
+    }
+
+    /// Whether there was trouble of every kind, and the waits were spread (rule 6).
+    pub(crate) fn check(&self, schedules: u64) {
+        assert!(self.connected.len() == Kind::ALL.len(), "{self:?}");
+        assert!(self.connected.values().all(|count| *count > schedules / 2), "{self:?}");
+        assert!(self.events > schedules * 10 && self.stale > schedules && self.written > schedules, "{self:?}");
+        assert!(self.timeouts > schedules / 10 && self.fetches > schedules / 5, "{self:?}");
+        let wanted = ["by-user", "dropped", "by-server", "refused", "token-expired", "exhausted", "fatal"];
+        assert!(
+            wanted.iter().all(|cause| self.ends.get(cause).is_some_and(|count| *count > schedules / 1_000)),
+            "{self:?}"
+        );
+        let waits: u64 = self.waits.iter().sum();
+        assert!(self.waits.iter().all(|tenth| *tenth > waits / 20), "no jitter: {self:?}");
+    }
+}
+
+impl Rules {
+    pub(crate) fn new(seed: u64, kind: Kind, refreshable: bool, backoff: BackoffRule) -> Self {
+        Self {
+            seed,
+            now: Duration::ZERO,
+            kind,
+            refreshable,
+            backoff,
+            state: State::Idle,
+            up: None,
+            delivered: BTreeMap::new(),
+            waiting: 0,
+            closed_told: true,
+            taken: 0,
+            written: 0,
+            tries: 0,
+            failures: 0,
+            waited: None,
+            offline: false,
+            fetching: None,
+            token: None,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn check(&self, holds: bool, rule: &str) {
+        assert!(holds, "seed {} at {:?}, {}: {rule}", self.seed, self.now, self.state);
+    }
+
+    pub(crate) fn up_on(&self, wire: u64) -> bool {
+        self.up.is_some_and(|(up, _)| up == wire)
+    }
+
+    /// Rule 1: at most one dial or socket.
+    pub(crate) fn live(&self, live: usize) {
+        self.check(live <= 1, "(1) two dials or sockets at once");
+    }
+
+    /// Rule 2: what is delivered came on the connection of now, and nothing of it is lost, doubled or out of order.
+    pub(crate) fn delivers(&mut self, wire: u64, number: u64) {
+        self.check(self.up_on(wire), "(2) an event of another connection, or of none");
+        let last = self.delivered.entry(wire).or_default();
+        let in_order = number == *last + 1;
+        *last = number;
+        self.check(in_order, "(2) an event was lost, doubled or overtaken");
+    }
+
+    /// Rule 3: somebody waits for `ready`.
+    pub(crate) fn waits_for_ready(&mut self) {
+        self.waiting += u32::from(self.up.is_none() && !self.state.is_end());
+    }
+
+    /// Rule 4: the user's message was taken or refused.
+    pub(crate) fn sends(&mut self, taken: bool) {
+        self.check(taken == self.up.is_some(), "(4) a message is taken while connected, and only then");
+        self.taken += u64::from(taken);
+        self.check(self.written == self.taken, "(4) a message was taken and not written");
+    }
+
+    /// The number of the next message of the user's.
+    pub(crate) fn next_message(&self) -> u64 {
+        self.taken + 1
+    }
+
+    /// Rule 4: a message of the user's is written.
+    pub(crate) fn writes(&mut self, wire: u64, number: u64) {
+        self.check(self.up_on(wire), "(4) written to a socket that is not authenticated");
+        self.check(number == self.written + 1, "(4) written twice, or out of order");
+        self.written = number;
+    }
+
+    pub(crate) fn connects(&mut self) {
+        self.tries = 0;
+        self.failures = 0;
+        self.closed_told = false;
+    }
+
+    /// Rule 7: a token is asked for.
+    pub(crate) fn fetches(&mut self, generation: u64, seen: &mut Seen) {
+        seen.fetches += 1;
+        self.check(self.refreshable, "(7) a static token is never refreshed");
+        self.check(self.kind.has_token(), "(7) a token that nobody needs");
+        self.check(self.fetching.is_none(), "(7) two token requests at once");
+        self.check(self.token.is_none(), "(7) a token that is still good was thrown away");
+        self.fetching = Some(generation);
+    }
+
+    /// Rule 7: the token that the session shows is the one that counts.
+    pub(crate) fn shows(&self, token: Option<u64>) {
+        self.check(token == self.token, "(7) another token than the last one");
+    }
+
+    pub(crate) fn step(&mut self, step: &Lifecycle, wire: Option<u64>, seen: &mut Seen) {
+        match step {
+            Lifecycle::State { old, new } => {
+                self.check(*old == self.state, "a state was skipped");
+                self.check(old.next().contains(new), "an illegal transition");
+                self.state = *new;
+                self.tries += u32::from(matches!(new, State::Connecting | State::Reconnecting));
+                if *new != State::Connected {
+                    self.up = None;
+                }
+            }
+            Lifecycle::Connecting { attempt, .. } => {
+                self.check(*attempt == self.tries, "(6) a try was not counted");
+            }
+            Lifecycle::Connected { attempt, .. } => {
+                self.check(*attempt == self.tries, "(6) a try was not counted");
+                *seen.connected.entry(self.kind.name()).or_default() += 1;
+                self.tries = 0;
+                self.waiting = 0;
+                self.up = wire.map(|wire| (wire, self.now));
+            }
+            Lifecycle::Disconnected { error } => seen.timeouts += u64::from(error.is_timeout()),
+            Lifecycle::BackingOff { attempt, delay, .. } => self.waits(*attempt, *delay, seen),
+            Lifecycle::Closed(cause) => {
+                self.check(!self.closed_told, "(3) an end was told twice");
+                self.closed_told = true;
+                self.waiting = 0;
+                *seen.ends.entry(cause.as_str()).or_default() += 1;
+                self.check(cause.is_intended() == cause.error().is_none(), "a failure has an error, a wish has none");
+                if let Cause::Exhausted(_) = cause {
+                    self.check(self.tries == self.backoff.max_attempts, "(6) gave up too early or too late");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Rule 6: a wait is within its bounds, and the budget of tries is kept.
+    fn waits(&mut self, attempt: u32, delay: Duration, seen: &mut Seen) {
+        let limit = self.backoff.max_attempts;
+        self.check(limit == 0 || self.tries < limit, "(6) more tries than allowed");
+        self.check(attempt == self.tries + 1, "(6) a try was not counted");
+        self.check(delay >= Duration::from_millis(50) && delay <= self.backoff.cap, "(6) a wait out of its bounds");
+        let doubled = self.backoff.base.saturating_mul(1 << self.failures.min(20));
+        let ceiling = doubled.min(self.backoff.cap);
+        self.failures += 1;
+        self.waited = Some(delay);
+        if delay <= ceiling && ceiling >= Duration::from_secs(1) {
+            seen.waits[(delay.as_secs_f64() / ceiling.as_secs_f64() * 9.999) as usize] += 1;
+        }
+        // A wait that a busy server asked for may be longer than it is our turn to wait.
+        let slower = delay >= self.backoff.cap / 2;
+        self.check(delay <= ceiling || slower, "(6) a wait over its ceiling");
+    }
+
+    /// A timer was served: a connection that has been up for long enough is stable.
+    pub(crate) fn timer_served(&mut self) {
+        if self.up.is_some_and(|(_, since)| since + self.backoff.stable_after <= self.now) {
+            self.failures = 0;
+        }
+    }
+
+    /// Rule 6: what a busy server asked for is at least half the cap.
+    pub(crate) fn waits_slower(&self) {
+        let slower = self.waited.is_some_and(|delay| delay >= self.backoff.cap / 2);
+        self.check(slower, "(6) a busy server is not spared");
+    }
+
+    /// What holds whenever there is nothing left to do.
+    pub(crate) fn rest(&self, live: usize, timer: bool) {
+        self.live(live);
+        match self.state {
+            State::Idle | State::Failed | State::Closed => {
+                self.check(!timer, "(9) a timer after the end");
+                self.check(live == 0, "(9) a socket after the end");
+                self.check(self.fetching.is_none(), "(9) a token request after the end");
+                self.check(self.closed_told, "(3) an end without a cause");
+                self.check(self.waiting == 0, "(3) somebody still waits for `ready`");
+            }
+            State::BackingOff => {
+                self.check(live == 0, "(1) a socket while backing off");
+                self.check(self.offline != timer, "(6) a wait has an end, unless offline");
+            }
+            // A raw socket that is up has nothing to watch it by.
+            State::Connected if self.kind == Kind::Raw => {}
+            // Whatever is under way has a deadline: nothing hangs for ever.
+            _ => self.check(timer, "no deadline"),
+        }
+    }
+}
