@@ -130,7 +130,7 @@ impl World {
         let trouble = self.troubled();
         let luck = self.random.below(20);
         if self.now < self.down_until || self.rules.offline {
-            if luck % 2 == 0 {
+            if self.random.chance(50) {
                 self.plan(wait, Happening::Refused(wire, ErrorKind::Connect));
             }
             return;
