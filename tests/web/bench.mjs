@@ -1,5 +1,5 @@
 // Measures the package against a plain `WebSocket` with `JSON.parse` and a `Map`, in one browser, in one run:
-// node tests/web/bench.mjs [--check] [--handler]    (--check: fails above the budgets; --handler: the handler alone)
+// node tests/web/bench.mjs [--check] [--handler | --socket]    (--check: fails above the budgets; else: one of the two alone)
 //
 // "socket": CPU and wall time through a real socket. "handler": a WebSocket class that plays events, so that what the page
 // does is measured alone; each event is a task of its own there too, with its microtasks, as the browser does it.
@@ -7,7 +7,7 @@ import { launch } from './browser.mjs';
 import { startPeer } from './peer.mjs';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 15);
-const KINDS = process.argv.includes('--handler') ? ['handler'] : ['socket', 'handler'];
+const KINDS = ['socket', 'handler'].filter((kind) => process.argv.includes(`--${kind}`) || !process.argv.some((word) => /^--(socket|handler)$/.test(word)));
 const BUDGET = { socket: 1.05, handler: 1.5 };
 const TYPES = ['message.new', 'message.read', 'message.updated', 'typing.start', 'typing.stop', 'user.presence', 'reaction.new', 'channel.updated'];
 const FRAMES = { '150 B': TYPES.map((type, index) => frame(type, index, 150)), '1 KB': TYPES.map((type, index) => frame(type, index, 1024)) };
