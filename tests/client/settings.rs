@@ -20,7 +20,7 @@ async fn wrong_settings_are_named() {
     assert_eq!(fails(stream().url("ws://h").backoff(Duration::ZERO, Duration::ZERO)), config("backoff.base"));
     assert_eq!(fails(stream().jitter(2.0)), config("backoff.jitter"));
     assert_eq!(fails(stream().max_message_size(0)), config("max_message_size"));
-    assert_eq!(fails(stream().param("bad", f64_key())), config("params.bad"));
+    assert_eq!(fails(stream().param("bad", pair_keyed())), config("params.bad"));
     assert_eq!(fails(Client::builder(Dialect::stream()).param("api_key", "k").token("t")), config("params.user_id"));
     assert_eq!(fails(Client::builder(Dialect::envelope()).url("ws://h")), config("token"));
     assert_eq!(Dialect::builtin("strema").unwrap_err().path(), Some("dialect"));
@@ -29,7 +29,7 @@ async fn wrong_settings_are_named() {
 }
 
 /// A value that has no JSON: a map whose keys are no strings.
-fn f64_key() -> std::collections::BTreeMap<(u8, u8), u8> {
+fn pair_keyed() -> std::collections::BTreeMap<(u8, u8), u8> {
     [((1, 2), 3)].into()
 }
 
