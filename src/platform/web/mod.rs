@@ -10,11 +10,11 @@ pub(crate) use socket::{SocketConnector, headers_unsupported};
 use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
 use gloo_timers::callback::Timeout;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::Future,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -144,16 +144,20 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 pub(crate) struct Sleep {
     millis: u32,
     /// Set at the first poll. The browser forgets a timer that is dropped.
-    timer: Option<Timeout>,
-    fired: Rc<Cell<bool>>,
+    timer: Option<(Timeout, Rc<Alarm>)>,
+}
+
+/// What a timer and its poller share.
+struct Alarm {
+    fired: Cell<bool>,
+    waker: RefCell<Waker>,
 }
 
 impl Sleep {
     pub(crate) fn until(clock: &Clock, deadline: Timestamp) -> Self {
         let wait = (deadline - clock.now()).min(LONGEST);
         // Rounded up, so that the deadline has passed when it fires.
-        let millis = (wait.as_secs_f64() * 1000.0).ceil() as u32;
-        Self { millis, timer: None, fired: Rc::default() }
+        Self { millis: (wait.as_secs_f64() * 1000.0).ceil() as u32, timer: None }
     }
 
     pub(crate) fn reset(&mut self, clock: &Clock, deadline: Timestamp) {
@@ -161,18 +165,27 @@ impl Sleep {
     }
 
     /// Ready once the deadline has passed, or earlier if it lies beyond what a browser's timer can do: the caller looks
-    /// at the clock and sets it anew. A task has one waker all its life, so that later polls are no more than a look.
+    /// at the clock and sets it anew.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.fired.get() {
+        let Some((_, alarm)) = &self.timer else {
+            let alarm = Rc::new(Alarm { fired: Cell::new(false), waker: RefCell::new(cx.waker().clone()) });
+            let rings = alarm.clone();
+            let timer = Timeout::new(self.millis, move || {
+                rings.fired.set(true);
+                let waker = rings.waker.borrow().clone();
+                waker.wake();
+            });
+            self.timer = Some((timer, alarm));
+            return Poll::Pending;
+        };
+        if alarm.fired.get() {
             return Poll::Ready(());
         }
-        self.timer.get_or_insert_with(|| {
-            let (waker, fired) = (cx.waker().clone(), self.fired.clone());
-            Timeout::new(self.millis, move || {
-                fired.set(true);
-                waker.wake();
-            })
-        });
+        // Looking whether it is the same is cheaper than a copy.
+        let mut waker = alarm.waker.borrow_mut();
+        if !waker.will_wake(cx.waker()) {
+            waker.clone_from(cx.waker());
+        }
         Poll::Pending
     }
 }
