@@ -7,8 +7,8 @@ use crate::{
     handle::{Asked, Command, DriverEnd, Handle, Orphaned, Shared, gone},
     platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep},
     proto::{
-        Cause, Error, ErrorKind, Input, Lifecycle, Message, Output, Payload, Secret, Session, Settings, State,
-        Timestamp,
+        Cause, Error, ErrorKind, Input, Lifecycle, Message, Output, Payload, Secret, Sequence, Session, Settings,
+        State, Timestamp,
     },
     transport::{Connector, Incoming, Transport},
 };
@@ -37,6 +37,7 @@ const ROUNDS: usize = 4;
 /// Starts a driver in the background. It is idle until [`Handle::connect`].
 pub(crate) fn start<C: Connector, D: Dispatch<C::Payload>>(
     settings: Settings,
+    sequence: Option<Sequence<C::Payload>>,
     provider: Option<Ask<Result<String, Error>>>,
     connector: C,
     dispatch: D,
@@ -44,7 +45,10 @@ pub(crate) fn start<C: Connector, D: Dispatch<C::Payload>>(
 where
     <C::Payload as Payload>::Names: MaybeSend,
 {
-    let session = Session::new(settings)?;
+    let mut session = Session::new(settings)?;
+    if let Some(sequence) = sequence {
+        session.set_sequence(sequence);
+    }
     let shared = Shared::new();
     let mut driver = Driver {
         session,

@@ -74,7 +74,8 @@ pub use client::{
     Client, ClientBuilder, Config, Event, EventStream, Preset, StreamOptions, StreamPolicy, Subscription,
 };
 pub use proto::{
-    BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode, Side, State, Stats,
+    BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode, ResumeMode,
+    ResumePoint, Side, State, Stats,
 };
 
 /// The examples of the README compile.

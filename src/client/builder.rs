@@ -1,13 +1,16 @@
 //! The settings of a client, checked as a whole before anything is dialled.
 
 use super::{
-    Client, Config,
+    Client, Config, Event,
     dispatch::{ListenerDispatch, Listeners},
 };
 use crate::{
     driver,
     platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector, Spawner},
-    proto::{Dialect, Error, ErrorKind, Secret, Settings, TokenSource, UrlParts},
+    proto::{
+        Dialect, Error, ErrorKind, Message, OnResume, ResumeMode, ResumePoint, Secret, Sequence, Settings, TokenSource,
+        UrlParts,
+    },
     transport::SocketConfig,
 };
 use serde::Serialize;
@@ -21,6 +24,7 @@ pub struct ClientBuilder {
     pub(crate) provider: Option<Ask<Result<String, Error>>>,
     pub(crate) socket: SocketConfig,
     pub(super) event_capacity: usize,
+    sequence: Option<Sequence<Event>>,
     /// The first wrong setting: it is reported by `build`.
     pub(super) wrong: Option<Error>,
 }
@@ -47,7 +51,15 @@ impl ClientBuilder {
         let mut settings = Settings::new(dialect, nowhere);
         settings.client = crate::CLIENT_ID.to_owned();
         let socket = SocketConfig { max_message_size: 1 << 20, root_certificates: Vec::new() };
-        Self { settings, url: None, provider: None, socket, event_capacity: EVENT_CAPACITY, wrong: None }
+        Self {
+            settings,
+            url: None,
+            provider: None,
+            socket,
+            event_capacity: EVENT_CAPACITY,
+            sequence: None,
+            wrong: None,
+        }
     }
 
     /// The server: `ws://`, `wss://`, `http://` or `https://`. The dialect may set the path and drop the query. Default:
@@ -213,6 +225,29 @@ impl ClientBuilder {
         self
     }
 
+    /// What a new connection does about what was under way on the old one, where the dialect can resume. Default:
+    /// [`ResumeMode::SequenceId`].
+    pub fn resume(mut self, mode: ResumeMode) -> Self {
+        self.settings.resume = mode;
+        self
+    }
+
+    /// Finds the number of an event by a function, on servers whose dialect names no member for it (S2-7). By their numbers
+    /// duplicates are dropped, and gaps are told as [`Lifecycle::Gap`](crate::Lifecycle::Gap); where the dialect says
+    /// nothing else, each number is taken to be one more than the one before.
+    pub fn sequence(mut self, number: impl Fn(&Event) -> Option<u64> + Send + Sync + 'static) -> Self {
+        self.sequence = Some(Sequence::new(number));
+        self
+    }
+
+    /// Asks for the events that were missed, on servers whose dialect has no frame for it: called after the hello of a
+    /// connection that follows a lost one, with the number of the last event. What it gives is sent before anything else.
+    /// It needs numbers: of the dialect, or by [`sequence`](Self::sequence).
+    pub fn on_resume(mut self, ask: impl Fn(&ResumePoint) -> Option<Message> + Send + Sync + 'static) -> Self {
+        self.settings.on_resume = Some(OnResume::new(ask));
+        self
+    }
+
     /// The seed of all randomness, to replay a run. Default: a random one.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = seed;
@@ -224,18 +259,24 @@ impl ClientBuilder {
     /// # Errors
     /// [`ErrorKind::Config`] with the path of the wrong setting, [`ErrorKind::Unsupported`] for what this target cannot do,
     /// [`ErrorKind::InvalidState`] outside a tokio runtime.
-    pub fn build(self) -> Result<Client, Error> {
+    pub fn build(mut self) -> Result<Client, Error> {
         let spawner = Spawner::new()?;
         let event_capacity = self.event_capacity;
         if event_capacity == 0 {
             return Err(Error::new(ErrorKind::Config, "must be more than 0").with_path("event_capacity"));
         }
         let max_message_size = self.socket.max_message_size;
+        let sequence = self.sequence.take();
+        let numbered = self.settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
+        if self.settings.on_resume.is_some() && sequence.is_none() && !numbered {
+            let error = Error::new(ErrorKind::Config, "needs events with numbers: set `sequence`");
+            return Err(error.with_path("on_resume"));
+        }
         let parts = self.into_parts(SocketConnector::new)?;
         let config = Arc::new(Config::new(&parts.settings, max_message_size, event_capacity));
         let listeners = Listeners::default();
         let dispatch = ListenerDispatch::new(listeners.clone());
-        let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;
+        let handle = driver::start(parts.settings, sequence, parts.provider, parts.connector, dispatch)?;
         Ok(Client { handle, listeners, spawner, config })
     }
 

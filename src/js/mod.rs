@@ -69,7 +69,7 @@ impl JsClient {
         let parts = builder.into_parts(|config| SocketConnector::<JsPayload>::with_reader(config, reader))?;
         let listeners = Rc::new(Listeners::default());
         let dispatch = JsDispatch::new(listeners.clone());
-        let handle = driver::start(parts.settings, parts.provider, parts.connector, dispatch)?;
+        let handle = driver::start(parts.settings, None, parts.provider, parts.connector, dispatch)?;
         Ok(Self { handle, listeners, subscriptions: RefCell::default() })
     }
 

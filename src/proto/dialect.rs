@@ -4,6 +4,7 @@ use super::{
     dialect_reader,
     error::{Error, ErrorKind},
     json::{Json, Object},
+    resume::ResumeRule,
     template,
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 /// How to talk to a kind of server: URL, first frame, hello, errors, health check, close codes.
 ///
-/// Four are built in (see [`Dialect::builtin`]); any other is written as JSON and read by [`Dialect::from_json`].
+/// Five are built in (see [`Dialect::builtin`]); any other is written as JSON and read by [`Dialect::from_json`].
 /// Strings may hold placeholders: `"${name}"` stands for a parameter (any JSON value where it is the whole string),
 /// `"${name?}"` for one that may be missing, in which case the member is left out. `token`, `connection_id` and `client`
 /// (the client id) are always there; the rest comes from the builder's `param`, else from `defaults`. Members that are
@@ -58,6 +59,8 @@ pub struct Dialect {
     pub errors: Option<ErrorRule>,
     /// How the connection is kept alive, and when it counts as dead.
     pub health_check: Option<HealthCheckRule>,
+    /// How a lost connection goes on without losing events.
+    pub resume: Option<ResumeRule>,
     /// Frames of the server that are answered at once, such as its pings.
     pub answers: Vec<AnswerRule>,
     /// What a close code of the server means; the first rule that fits counts.
@@ -236,15 +239,16 @@ pub(super) const fn default_min_grace() -> u64 {
     1_000
 }
 
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 5] = [
     ("stream", include_str!("dialects/stream.json")),
     ("stream-v1", include_str!("dialects/stream-v1.json")),
+    ("everwire", include_str!("dialects/everwire.json")),
     ("envelope", include_str!("dialects/envelope.json")),
     ("raw", include_str!("dialects/raw.json")),
 ];
 
 impl Dialect {
-    /// The names of the built-in dialects: `stream`, `stream-v1`, `envelope`, `raw`.
+    /// The names of the built-in dialects: `stream`, `stream-v1`, `everwire`, `envelope`, `raw`.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.into_iter().map(|(name, _)| name)
     }
@@ -258,7 +262,7 @@ impl Dialect {
             Some((_, json)) => Self::from_json(json),
             None => Err(Error::new(
                 ErrorKind::Config,
-                "no such dialect; the built-in ones are stream, stream-v1, envelope and raw",
+                "no such dialect; the built-in ones are stream, stream-v1, everwire, envelope and raw",
             )
             .with_path("dialect")),
         }
@@ -272,6 +276,11 @@ impl Dialect {
     /// Stream's older chat (v1).
     pub fn stream_v1() -> Self {
         Self::shipped("stream-v1")
+    }
+
+    /// everwire's own protocol, which resumes a lost connection without losing an event: see `docs/PROTOCOL.md`.
+    pub fn everwire() -> Self {
+        Self::shipped("everwire")
     }
 
     /// `{type, data}` with a first `auth` message.
@@ -299,6 +308,7 @@ impl Dialect {
             hello: None,
             errors: None,
             health_check: None,
+            resume: None,
             answers: Vec::new(),
             close: Vec::new(),
             close_default: Action::Retry,
@@ -360,6 +370,9 @@ impl Dialect {
                 return wrong("health_check.silence_ms", "must exceed interval_ms by min_grace_ms at least");
             }
             template::check(&health.frame, "health_check.frame")?;
+        }
+        if let Some(resume) = &self.resume {
+            resume.check()?;
         }
         for (index, rule) in self.close.iter().enumerate() {
             if rule.to.is_some_and(|to| to < rule.from) {
@@ -482,6 +495,13 @@ mod tests {
                 r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":9000,"frame":["${"]}}"#,
                 "health_check.frame[0]",
             ),
+            (r#"{"name":"x","resume":{"sequence":"a","message_id":"b"}}"#, "resume.message_id"),
+            (r#"{"name":"x","resume":{"dedup_window":0}}"#, "resume.dedup_window"),
+            (r#"{"name":"x","resume":{"gap":{"types":[],"from":"a","to":"b"}}}"#, "resume.gap.types"),
+            (r#"{"name":"x","resume":{"ack":{"frame":{},"every":0}}}"#, "resume.ack"),
+            (r#"{"name":"x","resume":{"ack":{"frame":{"a":"${"}}}}"#, "resume.ack.frame.a"),
+            (r#"{"name":"x","resume":{"sends":{"sequence":"a"}}}"#, "resume.sends.received"),
+            (r#"{"name":"x","resume":{"request":["${"]}}"#, "resume.request[0]"),
             (r#"{"name":"x","close":[{"from":70000,"action":"stop"}]}"#, "close[0].from"),
             (r#"{"name":"x","close":[{"from":10,"to":9,"action":"stop"}]}"#, "close[0].to"),
             (r#"{"name":"x","close":[{"from":10,"action":"event"}]}"#, "close[0].action"),

@@ -8,6 +8,7 @@ use super::{
     error::Error,
     fields::{Fields, Mistake},
     json::Json,
+    resume::ResumeRule,
 };
 
 pub(super) fn dialect(document: Json) -> Result<Dialect, Error> {
@@ -36,6 +37,7 @@ fn read(mut fields: Fields<'_>) -> Dialect {
     dialect.hello = fields.fields("hello").map(hello);
     dialect.errors = fields.fields("errors").map(errors);
     dialect.health_check = fields.fields("health_check").map(health_check);
+    dialect.resume = fields.fields("resume").map(ResumeRule::read);
     fields.each("answers", &mut |rule| dialect.answers.push(answer(rule)));
     fields.each("close", &mut |rule| dialect.close.push(close(rule)));
     dialect.close_default = action(&mut fields, "close_default");

@@ -8,7 +8,7 @@ use super::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{fmt, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range};
 
 /// The type of an event that has none (S0-18).
 pub const UNKNOWN: &str = "unknown";
@@ -79,6 +79,12 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Event<T, B> {
         matches!(self.data, Data::Binary(_))
     }
 
+    /// The value at a path of the document, as it is written.
+    fn value(&self, path: &str) -> Option<&str> {
+        let after = if let Name::Span(span) = &self.name { span.end as usize } else { 0 };
+        scan::find_value(self.text()?, after, path)
+    }
+
     /// Decodes the document into a type of yours.
     ///
     /// # Errors
@@ -132,6 +138,14 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Payload for Event<T, B> {
 
     fn json(&self) -> Option<Json> {
         Json::parse(self.text()?)
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        self.value(path).and_then(scan::as_number)
+    }
+
+    fn string(&self, path: &str) -> Option<Cow<'_, str>> {
+        self.value(path).and_then(scan::as_text)
     }
 
     fn size(&self) -> usize {

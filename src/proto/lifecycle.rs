@@ -122,12 +122,12 @@ pub enum Lifecycle {
         /// How long it took.
         duration: Duration,
     },
-    /// Events are lost: the server no longer has them.
+    /// Events are lost: the server said so, a number was left out, or the session did not go on.
     Gap {
-        /// The sequence number that was expected.
-        expected: u64,
-        /// The one that came instead; `None` if it is not known.
-        got: Option<u64>,
+        /// The number of the first one.
+        from: u64,
+        /// The number of the last one; `None` where nobody knows: what follows is numbered anew.
+        to: Option<u64>,
     },
     /// A bounded queue was full.
     Overflow {

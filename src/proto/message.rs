@@ -1,8 +1,8 @@
 //! What crosses the border of the session: messages out, payloads in, dial requests and the way a socket ended.
 
-use super::{error::Error, json::Json};
+use super::{dialect::member, error::Error, json::Json, resume};
 use serde_json::Value;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// A message to the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -131,6 +131,16 @@ pub trait Payload: Sized {
 
     /// The whole document, for control messages. `None` if it is no JSON.
     fn json(&self) -> Option<Json>;
+
+    /// The number at this path (`a.b`) of the document; one that is written as a string of digits counts too.
+    fn number(&self, path: &str) -> Option<u64> {
+        self.json().as_ref().and_then(|document| member(document, path)).and_then(resume::number)
+    }
+
+    /// The string at this path of the document.
+    fn string(&self, path: &str) -> Option<Cow<'_, str>> {
+        Some(Cow::Owned(member(&self.json()?, path)?.as_str()?.to_owned()))
+    }
 
     /// The size in bytes (in a browser: in UTF-16 units).
     fn size(&self) -> usize;

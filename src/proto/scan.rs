@@ -75,6 +75,58 @@ fn walk(text: &str, field: &str) -> Option<Found> {
     }
 }
 
+/// The value of the member at a path (`a.b`), as it is written. `after` is where the member before it may end, such as the
+/// type: a number that follows it, or that comes last, is found without a walk.
+pub(super) fn find_value<'a>(text: &'a str, after: usize, path: &str) -> Option<&'a str> {
+    let quick = || number_at_the_end(text, path).or_else(|| number_after(text, after, path));
+    quick().or_else(|| path.split('.').try_fold(text, value_of))
+}
+
+/// The number in `…,"field":123}`. Only a member of the top-level object can stand before its closing brace, digits
+/// after a colon are the whole value, and inside a string there could be no quote before the comma.
+fn number_at_the_end<'a>(text: &'a str, field: &str) -> Option<&'a str> {
+    let body = text.trim_ascii_end().strip_suffix('}')?;
+    let start = body.len() - body.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let key = body[..start].strip_suffix("\":")?.strip_suffix(field)?.strip_suffix('"')?;
+    (start < body.len() && key.ends_with([',', '{'])).then(|| &body[start..])
+}
+
+/// The number in `"type":"…","field":123,`.
+fn number_after<'a>(text: &'a str, after: usize, field: &str) -> Option<&'a str> {
+    let rest = text.get(after..)?.strip_prefix("\",\"")?.strip_prefix(field)?.strip_prefix("\":")?;
+    let end = rest.bytes().take_while(u8::is_ascii_digit).count();
+    (end > 0 && matches!(rest.as_bytes().get(end), Some(b',' | b'}'))).then(|| &rest[..end])
+}
+
+/// The value of a member of the object that this text is.
+fn value_of<'a>(text: &'a str, field: &str) -> Option<&'a str> {
+    let mut walker = Walker { bytes: text.as_bytes(), at: 0 };
+    walker.expect(b'{')?;
+    loop {
+        let key = walker.string()?;
+        let wanted = unescaped(text, &key)? == field;
+        walker.expect(b':')?;
+        walker.space();
+        let start = walker.at;
+        walker.skip_value()?;
+        if wanted {
+            return Some(text[start..walker.at].trim_ascii_end());
+        }
+        walker.expect(b',')?;
+    }
+}
+
+/// A whole number that is not negative, also one written as a string.
+pub(super) fn as_number(value: &str) -> Option<u64> {
+    value.trim_matches('"').parse().ok()
+}
+
+/// A string, with what its escapes mean.
+pub(super) fn as_text(value: &str) -> Option<Cow<'_, str>> {
+    let span = 1..value.strip_prefix('"')?.strip_suffix('"')?.len() + 1;
+    unescaped(value, &Quoted { escaped: value.contains('\\'), span })
+}
+
 /// A string in the text, without its quotes.
 struct Quoted {
     span: Range<usize>,
@@ -216,6 +268,41 @@ mod tests {
         ] {
             assert_eq!(find(text), Err(Found::Malformed), "{text}");
         }
+    }
+
+    // S2-6: a number is found wherever it stands, and only the top-level one counts.
+    #[test]
+    fn finds_a_number_wherever_it_stands() {
+        let find = |text: &str, path: &str| {
+            let after = match find_type(text, r#"{"type":""#, "type") {
+                Found::Plain(span) => span.end,
+                _ => 0,
+            };
+            find_value(text, after, path).and_then(as_number)
+        };
+        for (text, path, wanted) in [
+            (r#"{"type":"a","seq":43}"#, "seq", Some(43)),
+            (r#"{"type":"a","seq":43,"x":1}"#, "seq", Some(43)),
+            (r#"{"type":"a","x":{"seq":1},"seq":43} "#, "seq", Some(43)),
+            (r#"{"seq":"43","type":"a"}"#, "seq", Some(43)),
+            (r#"{"x":{"seq":1}, "seq" : 43 , "y":[2]}"#, "seq", Some(43)),
+            (r#"{"type":"a","d":{"m":{"seq":7}},"x":1}"#, "d.m.seq", Some(7)),
+            (r#"{"type":"a","x":{"seq":43}}"#, "seq", None),
+            (r#"{"type":"a","x":"\",\"seq\":43}"}"#, "seq", None),
+            (r#"{"type":"a","x\",\"seq":43}"#, "seq", None),
+            (r#"{"type":"a","seq":-43}"#, "seq", None),
+            (r#"{"type":"a","seq":1.43}"#, "seq", None),
+            (r#"{"type":"a","seq":99999999999999999999}"#, "seq", None),
+            (r#"{"type":"a","xseq":43}"#, "seq", None),
+            (r#"{"type":"a"}"#, "seq", None),
+            ("{}", "seq", None),
+            ("[1]", "seq", None),
+            ("", "seq", None),
+        ] {
+            assert_eq!(find(text, path), wanted, "{text}");
+        }
+        assert_eq!(find_value(r#"{"a":{"id":"x\u0041"}}"#, 0, "a.id").and_then(as_text).as_deref(), Some("xA"));
+        assert_eq!(find_value(r#"{"id":7}"#, 0, "id").and_then(as_text), None);
     }
 
     /// Whatever the bytes, the scan agrees with a full parse about the type of every document that is valid.

@@ -22,6 +22,12 @@ pub struct Stats {
     pub binary: u64,
     /// Frames, closes and answers of an old connection, dropped (S0-14, N-3).
     pub stale_dropped: u64,
+    /// Events that came twice, by their number or id, and were dropped (S2-6).
+    pub duplicates: u64,
+    /// Times that events were missing for good.
+    pub gaps: u64,
+    /// Times that a lost connection went on where it broke.
+    pub resumes: u64,
     /// Dials started.
     pub dials: u64,
     /// Hellos received.

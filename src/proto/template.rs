@@ -4,6 +4,7 @@ use super::{
     dialect::indexed,
     error::{Error, ErrorKind},
     json::{Json, Object},
+    resume::ResumePoint,
     secret::Secret,
 };
 use std::borrow::Cow;
@@ -12,6 +13,8 @@ use std::borrow::Cow;
 pub(super) struct Params<'a> {
     pub(super) token: Option<&'a Secret>,
     pub(super) connection_id: Option<&'a str>,
+    /// Where a lost connection goes on.
+    pub(super) point: Option<&'a ResumePoint>,
     pub(super) client: &'a str,
     /// Given by the user.
     pub(super) given: &'a Object,
@@ -28,6 +31,13 @@ impl Params<'_> {
             "token" => return Ok(self.token.map(|token| Json::from(token.reveal()))),
             "connection_id" => return Ok(self.connection_id.map(Json::from)),
             "client" => return Ok(Some(Json::from(self.client))),
+            "session" if self.point.is_some() => {
+                return Ok(self.point.and_then(|point| point.session.as_deref()).map(Json::from));
+            }
+            "last_sequence" if self.point.is_some() => {
+                let last = self.point.and_then(|point| point.last_sequence);
+                return Ok(last.map(|last| Json::Number(last.to_string().into())));
+            }
             _ => {}
         }
         match (self.given.get(name), self.defaults.get(name)) {
@@ -212,9 +222,16 @@ mod tests {
     fn fill(template: Value, given: Value, defaults: Value) -> Result<Option<Value>, Error> {
         let token = Secret::from("t0k".to_owned());
         let (Json::Object(given), Json::Object(defaults)) = (given.into(), defaults.into()) else { unreachable!() };
-        Params { token: Some(&token), connection_id: None, client: "me/1", given: &given, defaults: &defaults }
-            .fill(&template.into())
-            .map(|filled| filled.as_ref().map(Value::from))
+        Params {
+            token: Some(&token),
+            connection_id: None,
+            point: None,
+            client: "me/1",
+            given: &given,
+            defaults: &defaults,
+        }
+        .fill(&template.into())
+        .map(|filled| filled.as_ref().map(Value::from))
     }
 
     // S0-4: `user_details` defaults to `{"id": user_id}`.

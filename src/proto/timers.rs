@@ -29,9 +29,11 @@ pub(super) enum Timer {
     Backoff,
     /// The closing handshake takes too long.
     Close,
+    /// An acknowledgement is due.
+    Ack,
 }
 
-const ALL: [Timer; 12] = [
+const ALL: [Timer; 13] = [
     Timer::Token,
     Timer::Renew,
     Timer::Open,
@@ -44,6 +46,7 @@ const ALL: [Timer; 12] = [
     Timer::Stable,
     Timer::Backoff,
     Timer::Close,
+    Timer::Ack,
 ];
 
 #[derive(Clone, Debug, Default)]

@@ -111,6 +111,7 @@ mod tests {
         let params = Params {
             token: Some(&token),
             connection_id: None,
+            point: None,
             client: "me/1 (abc)",
             given: &given,
             defaults: &dialect.defaults,

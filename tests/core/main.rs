@@ -16,4 +16,6 @@ mod health;
 mod jwt;
 mod ping;
 mod recovery;
+mod resume;
+mod resume_simulation;
 mod tokens;

@@ -4,6 +4,7 @@ use super::super::{
     backoff::Pace,
     dialect::Action,
     error::{Error, ErrorKind},
+    json::Json,
     lifecycle::Lifecycle,
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
     secret::Secret,
@@ -117,8 +118,9 @@ impl<P: Payload> Session<P> {
 
     fn dial_request(&self) -> Result<DialRequest, Error> {
         let settings = &self.settings;
-        let params = settings.params(self.tokens.get(), None);
-        let url = settings.dial_url(self.tokens.get())?;
+        let point = self.resume_point();
+        let params = settings.params(self.tokens.get(), None, point.as_ref());
+        let url = settings.dial_url(self.tokens.get(), point.as_ref())?;
         let mut protocols = Vec::new();
         for protocol in &settings.dialect.protocols {
             protocols.push(params.text(protocol)?);
@@ -139,7 +141,7 @@ impl<P: Payload> Session<P> {
         }
         self.timers.stop(Timer::Open);
         self.last_received = self.now;
-        match self.settings.first_frame(self.tokens.get()) {
+        match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
             Ok(Some(frame)) => self.write(Message::Text(frame), false),
             Ok(None) => {}
             Err(error) => return self.fail(error, Action::Fatal),
@@ -148,7 +150,7 @@ impl<P: Payload> Session<P> {
             self.link = Link::Hello;
             self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
         } else {
-            self.up(None);
+            self.up(None, None);
         }
     }
 
@@ -162,7 +164,7 @@ impl<P: Payload> Session<P> {
     }
 
     /// The hello came: the connection id is there before anybody hears of the connection (S0-7).
-    pub(super) fn up(&mut self, connection_id: Option<Arc<str>>) {
+    pub(super) fn up(&mut self, connection_id: Option<Arc<str>>, hello: Option<&Json>) {
         self.health_frame = match self.settings.health_frame(connection_id.as_deref()) {
             Ok(frame) => frame,
             Err(error) => return self.fail(error, Action::Fatal),
@@ -202,6 +204,9 @@ impl<P: Payload> Session<P> {
             subprotocol: subprotocol.map(|chosen| self.shown(&chosen)),
             extensions: extensions.map(Arc::from),
         });
+        if P::PARTS.resume {
+            self.resume_after_hello(hello);
+        }
     }
 
     /// The subprotocol that the server chose, as it may be shown: one of the dialect's may hold the token.

@@ -19,15 +19,25 @@ pub(super) struct Roles {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Role {
+pub(super) struct Role {
     hello: bool,
     error: bool,
     reply: bool,
     answer: Option<usize>,
+    /// It says that events are gone.
+    pub(super) gap: bool,
+    /// It says which messages the server has taken.
+    pub(super) received: bool,
+}
+
+impl Role {
+    pub(super) fn is_about_numbers(self) -> bool {
+        self.gap || self.received
+    }
 }
 
 impl Roles {
-    pub(super) fn new(dialect: &Dialect) -> Self {
+    pub(super) fn new(dialect: &Dialect, resumes: bool) -> Self {
         let mut roles = Self { types: Vec::new(), roles: Vec::new() };
         for name in dialect.hello.iter().flat_map(|hello| &hello.types) {
             roles.entry(name).hello = true;
@@ -41,6 +51,14 @@ impl Roles {
         for (index, rule) in dialect.answers.iter().enumerate() {
             roles.entry(&rule.kind).answer = Some(index);
         }
+        if let (true, Some(rule)) = (resumes, &dialect.resume) {
+            for name in rule.gap.iter().flat_map(|gap| &gap.types) {
+                roles.entry(name).gap = true;
+            }
+            if let Some(sends) = &rule.sends {
+                roles.entry(&sends.received).received = true;
+            }
+        }
         roles
     }
 
@@ -51,6 +69,10 @@ impl Roles {
             self.roles.len() - 1
         });
         &mut self.roles[index]
+    }
+
+    pub(super) fn get(&self, index: usize) -> Role {
+        self.roles[index]
     }
 
     pub(super) fn types(&self) -> &[String] {
@@ -72,12 +94,20 @@ impl<P: Payload> Session<P> {
             self.await_hello(class, payload);
             return None;
         }
+        if P::PARTS.resume && self.resume.is_some() {
+            return self.follow(class, payload);
+        }
+        self.sort(class, payload)
+    }
+
+    /// What a message is for. An ordinary event is given back.
+    pub(super) fn sort(&mut self, class: Class, payload: P) -> Option<P> {
         match class {
             Class::Event => {
                 self.stats.events += 1;
                 return Some(payload);
             }
-            Class::Control(index) => self.control(self.roles.roles[index], payload),
+            Class::Control(index) => self.control(self.roles.get(index), payload),
             Class::Untyped => self.untyped(payload),
             Class::Binary => {
                 self.stats.binary += 1;
@@ -99,7 +129,7 @@ impl<P: Payload> Session<P> {
     /// The first frame: a hello, an error, or the wrong server (S0-6).
     fn await_hello(&mut self, class: Class, payload: P) {
         let role = match class {
-            Class::Control(index) => self.roles.roles[index],
+            Class::Control(index) => self.roles.get(index),
             _ => Role::default(),
         };
         let document = match class {
@@ -110,7 +140,7 @@ impl<P: Payload> Session<P> {
             if role.hello && self.is_complete_hello(document) {
                 let id = self.settings.dialect.hello.as_ref().and_then(|hello| hello.connection_id.as_deref());
                 let id = id.and_then(|path| member(document, path)).map(|id| Arc::from(&*template::plain(id)));
-                self.up(id);
+                self.up(id, Some(document));
                 return self.deliver(payload);
             }
             if let Some(ServerError { action, error }) = self.server_error(class, role, document) {
@@ -155,8 +185,11 @@ impl<P: Payload> Session<P> {
             false => None,
         };
         self.answer(role);
+        if P::PARTS.resume {
+            self.resume_control(role, &payload);
+        }
         self.deliver(payload);
-        self.follow(found);
+        self.act_on(found);
     }
 
     fn untyped(&mut self, payload: P) {
@@ -166,12 +199,12 @@ impl<P: Payload> Session<P> {
             false => None,
         };
         self.deliver(payload);
-        self.follow(found);
+        self.act_on(found);
     }
 
     fn answer(&mut self, role: Role) {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
-        let params = self.settings.params(None, self.connection_id.as_deref());
+        let params = self.settings.params(None, self.connection_id.as_deref(), None);
         match params.fill(&rule.frame) {
             Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
             Ok(None) => {}
@@ -180,7 +213,7 @@ impl<P: Payload> Session<P> {
     }
 
     /// An error in the middle of the stream: the listeners have it as an event, the session acts on it.
-    fn follow(&mut self, found: Option<ServerError>) {
+    fn act_on(&mut self, found: Option<ServerError>) {
         match found {
             Some(ServerError { action: Action::Event, .. }) | None => {}
             Some(ServerError { action, error }) => self.fail(error, action),

@@ -80,6 +80,9 @@ impl<P: Payload> Session<P> {
             // A renewal, of a connection that has ended.
             self.abort(1000, "client disconnect");
         }
+        if P::PARTS.resume {
+            self.leave_session(&cause);
+        }
         self.link = Link::None;
         self.connection_id = None;
         self.lost_at = None;

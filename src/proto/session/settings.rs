@@ -6,6 +6,7 @@ use super::super::{
     error::{Error, ErrorKind},
     json::Object,
     lifecycle::Lifecycle,
+    resume::{OnResume, ResumeMode, ResumePoint},
     secret::Secret,
     template::Params,
     url::{self, DialUrl, UrlParts},
@@ -62,6 +63,10 @@ pub struct Settings {
     pub health_interval: Option<Duration>,
     /// The silence after which a connection is dead; `None`: what the dialect says.
     pub silence: Option<Duration>,
+    /// What a new connection does about what was under way on the old one.
+    pub resume: ResumeMode,
+    /// Makes the frame that asks for what was missed, on servers whose dialect has none.
+    pub on_resume: Option<OnResume>,
     /// The seed of all randomness.
     pub seed: u64,
 }
@@ -99,6 +104,8 @@ impl Settings {
             reconnect: true,
             health_interval: None,
             silence: None,
+            resume: ResumeMode::default(),
+            on_resume: None,
             seed: 0,
         }
     }
@@ -131,6 +138,10 @@ impl Settings {
             return wrong("token", "the dialect needs a token or a token provider");
         }
         self.check_params()?;
+        let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
+        if self.resume == ResumeMode::FullBuffer && sends.is_none() {
+            return wrong("resume", "the dialect does not number messages, so that none could be sent again");
+        }
         Ok(self.clamp())
     }
 
@@ -151,10 +162,10 @@ impl Settings {
     /// Fills in everything once, so that a missing parameter is found before the first dial.
     fn check_params(&self) -> Result<(), Error> {
         let token = Secret::from("token".to_owned());
-        self.dial_url(Some(&token))?;
-        self.first_frame(Some(&token))?;
+        self.dial_url(Some(&token), None)?;
+        self.first_frame(Some(&token), None)?;
         self.token_refresh(Some(&token))?;
-        let params = self.params(Some(&token), Some("id"));
+        let params = self.params(Some(&token), Some("id"), None);
         self.dialect.protocols.iter().try_for_each(|text| params.text(text).map(drop))?;
         self.dialect.headers.values().try_for_each(|text| params.fill(text).map(drop))?;
         self.dialect.answers.iter().try_for_each(|rule| params.fill(&rule.frame).map(drop))?;
@@ -184,28 +195,38 @@ impl Settings {
         clamped
     }
 
-    pub(super) fn params<'a>(&'a self, token: Option<&'a Secret>, connection_id: Option<&'a str>) -> Params<'a> {
-        Params { token, connection_id, client: &self.client, given: &self.params, defaults: &self.dialect.defaults }
+    pub(super) fn params<'a>(
+        &'a self,
+        token: Option<&'a Secret>,
+        connection_id: Option<&'a str>,
+        point: Option<&'a ResumePoint>,
+    ) -> Params<'a> {
+        let (given, defaults) = (&self.params, &self.dialect.defaults);
+        Params { token, connection_id, point, client: &self.client, given, defaults }
     }
 
-    pub(super) fn dial_url(&self, token: Option<&Secret>) -> Result<DialUrl, Error> {
-        url::dial_url(&self.url, &self.dialect, &self.params(token, None))
+    pub(super) fn dial_url(&self, token: Option<&Secret>, point: Option<&ResumePoint>) -> Result<DialUrl, Error> {
+        url::dial_url(&self.url, &self.dialect, &self.params(token, None, point))
     }
 
-    pub(super) fn first_frame(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
+    pub(super) fn first_frame(
+        &self,
+        token: Option<&Secret>,
+        point: Option<&ResumePoint>,
+    ) -> Result<Option<String>, Error> {
         let Some(template) = &self.dialect.first_frame else { return Ok(None) };
-        Ok(self.params(token, None).fill(template)?.map(|frame| frame.text()))
+        Ok(self.params(token, None, point).fill(template)?.map(|frame| frame.text()))
     }
 
     /// What gives the server a renewed token, where the dialect knows how.
     pub(super) fn token_refresh(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
         let Some(rule) = &self.dialect.token_refresh else { return Ok(None) };
-        Ok(self.params(token, None).fill(&rule.frame)?.map(|frame| frame.text()))
+        Ok(self.params(token, None, None).fill(&rule.frame)?.map(|frame| frame.text()))
     }
 
     pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
         let Some(rule) = &self.dialect.health_check else { return Ok(String::new()) };
-        Ok(self.params(None, connection_id).fill(&rule.frame)?.map(|frame| frame.text()).unwrap_or_default())
+        Ok(self.params(None, connection_id, None).fill(&rule.frame)?.map(|frame| frame.text()).unwrap_or_default())
     }
 
     pub(super) fn health_interval(&self) -> Duration {

@@ -1,0 +1,253 @@
+//! How far the events have come, and what has to be said so that a new connection goes on where the old one broke
+//! (S2-6, S2-7, N-9).
+
+mod numbers;
+mod rule;
+mod unacknowledged;
+
+pub(super) use numbers::Place;
+pub use rule::{AckRule, GapRule, ResumeRule, SendsRule};
+pub(super) use unacknowledged::Unacknowledged;
+
+use super::{dialect::member, json::Json, message::Message, time::Timestamp};
+use numbers::{Ids, Numbers};
+use std::{fmt, sync::Arc};
+
+/// What a new connection does about what was under way on the old one (S2-7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResumeMode {
+    /// Nothing: each connection begins anew. Duplicates are dropped and gaps told all the same.
+    None,
+    /// It asks for the events after the last one. Messages that the server has not taken are sent again if the session goes
+    /// on, and reported if not.
+    #[default]
+    SequenceId,
+    /// The same, but those messages are sent again in a new session too: the server may get one twice.
+    FullBuffer,
+}
+
+impl ResumeMode {
+    /// The mode as a word: `none`, `sequence_id`, `full_buffer`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ResumeMode::None => "none",
+            ResumeMode::SequenceId => "sequence_id",
+            ResumeMode::FullBuffer => "full_buffer",
+        }
+    }
+}
+
+/// Where a new connection goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResumePoint {
+    /// The session, where the dialect has sessions.
+    pub session: Option<Arc<str>>,
+    /// The number of the last event.
+    pub last_sequence: Option<u64>,
+}
+
+/// Makes the frame that asks a server for the events after the last one, see
+/// [`ClientBuilder::on_resume`](crate::ClientBuilder::on_resume).
+#[derive(Clone)]
+pub struct OnResume(Arc<Ask>);
+
+type Ask = dyn Fn(&ResumePoint) -> Option<Message> + Send + Sync;
+
+impl OnResume {
+    /// From a function.
+    pub fn new(ask: impl Fn(&ResumePoint) -> Option<Message> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    pub(super) fn frame(&self, point: &ResumePoint) -> Option<Message> {
+        (self.0)(point)
+    }
+}
+
+impl fmt::Debug for OnResume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnResume")
+    }
+}
+
+/// Finds the number of an event; see [`ClientBuilder::sequence`](crate::ClientBuilder::sequence).
+pub struct Sequence<P>(Box<Number<P>>);
+
+type Number<P> = dyn Fn(&P) -> Option<u64> + Send + Sync;
+
+impl<P> Sequence<P> {
+    /// From a function.
+    pub fn new(number: impl Fn(&P) -> Option<u64> + Send + Sync + 'static) -> Self {
+        Self(Box::new(number))
+    }
+
+    pub(super) fn number(&self, payload: &P) -> Option<u64> {
+        (self.0)(payload)
+    }
+}
+
+/// A replay that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replay {
+    /// The number of its last event.
+    until: u64,
+    /// How many events it has.
+    pub(super) count: u64,
+    pub(super) since: Timestamp,
+}
+
+/// What the hello says about the session.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Welcome {
+    /// There was nothing to go on with.
+    First,
+    /// The session goes on.
+    Resumed,
+    /// It does not: what came after this number is lost.
+    Lost(u64),
+}
+
+/// How far a session has come.
+pub(super) struct Resume {
+    mode: ResumeMode,
+    rule: ResumeRule,
+    session: Option<Arc<str>>,
+    numbers: Numbers,
+    ids: Ids,
+    /// Events since the last acknowledgement.
+    unacknowledged: u64,
+    replay: Option<Replay>,
+    pub(super) sends: Option<Unacknowledged>,
+}
+
+impl Resume {
+    /// `None` where nothing is to be followed.
+    pub(super) fn new(rule: Option<&ResumeRule>, mode: ResumeMode) -> Option<Self> {
+        let rule = rule?.clone();
+        Some(Self {
+            mode,
+            session: None,
+            // Where numbers belong to a session, one that is behind is never a new beginning.
+            numbers: Numbers::new(rule.dedup_window, rule.contiguous, rule.session.is_some()),
+            ids: Ids::new(rule.dedup_window),
+            unacknowledged: 0,
+            replay: None,
+            sends: rule.sends.as_ref().map(Unacknowledged::new),
+            rule,
+        })
+    }
+
+    pub(super) fn mode(&self) -> ResumeMode {
+        self.mode
+    }
+
+    pub(super) fn rule(&self) -> &ResumeRule {
+        &self.rule
+    }
+
+    /// Where a connection that begins now goes on; nothing in it where it does not.
+    pub(super) fn point(&self) -> ResumePoint {
+        if self.mode == ResumeMode::None || self.rule.session.is_some() && self.session.is_none() {
+            return ResumePoint::default();
+        }
+        ResumePoint { session: self.session.clone(), last_sequence: self.numbers.last() }
+    }
+
+    pub(super) fn last(&self) -> Option<u64> {
+        self.numbers.last()
+    }
+
+    /// Forgets the session: the next connection begins anew. Gives how many messages the server has not taken.
+    pub(super) fn forget(&mut self) -> usize {
+        self.session = None;
+        self.numbers.restart(None);
+        self.replay = None;
+        self.unacknowledged = 0;
+        self.sends.as_mut().map_or(0, |sends| sends.restart(false))
+    }
+
+    /// Reads the hello.
+    pub(super) fn welcome(&mut self, hello: &Json, now: Timestamp) -> Welcome {
+        let at = |path: &Option<String>| path.as_ref().and_then(|path| member(hello, path));
+        let had = self.point();
+        let last = self.numbers.last();
+        let resumed = had != ResumePoint::default()
+            && match &self.rule.resumed {
+                Some(_) => at(&self.rule.resumed) == Some(&Json::Bool(true)),
+                // A server that does not say so is believed as long as it names no other session.
+                None => {
+                    self.rule.session.is_none()
+                        || at(&self.rule.session).and_then(Json::as_str) == had.session.as_deref()
+                }
+            };
+        let until = at(&self.rule.until).and_then(number);
+        self.session = at(&self.rule.session).and_then(Json::as_str).map(Arc::from).or(self.session.take());
+        self.unacknowledged = 0;
+        self.replay = None;
+        if resumed {
+            let last = last.unwrap_or_default();
+            self.replay = until.map(|until| Replay { until, count: until.saturating_sub(last), since: now });
+            return Welcome::Resumed;
+        }
+        if self.rule.session.is_some() {
+            self.numbers.restart(until);
+        }
+        match last {
+            Some(last) if self.rule.session.is_some() => Welcome::Lost(last),
+            _ => Welcome::First,
+        }
+    }
+
+    /// The replay that the hello promised.
+    pub(super) fn replay(&self) -> Option<Replay> {
+        self.replay
+    }
+
+    /// The replay, if all of it has come.
+    pub(super) fn take_replay(&mut self) -> Option<Replay> {
+        let last = self.numbers.last().unwrap_or_default();
+        self.replay.take_if(|replay| last >= replay.until)
+    }
+
+    /// Takes the number of an event.
+    pub(super) fn take_number(&mut self, number: u64) -> Place {
+        self.numbers.take(number)
+    }
+
+    /// Takes the id of an event; false for a duplicate.
+    pub(super) fn take_id(&mut self, id: &str) -> bool {
+        self.ids.take(id)
+    }
+
+    /// The server says that these are gone. Gives the first number that is missed by that.
+    pub(super) fn skip_to(&mut self, number: u64) -> Option<u64> {
+        self.numbers.skip_to(number)
+    }
+
+    /// Counts an event that wants an acknowledgement; true for the first since the last one.
+    pub(super) fn count(&mut self) -> bool {
+        self.unacknowledged += 1;
+        self.unacknowledged == 1
+    }
+
+    /// Whether an acknowledgement is due by count.
+    pub(super) fn is_ack_due(&self) -> bool {
+        self.rule.ack.as_ref().is_some_and(|ack| self.unacknowledged >= ack.every)
+    }
+
+    /// Whether there is anything to acknowledge; from now on there is not.
+    pub(super) fn take_unacknowledged(&mut self) -> bool {
+        std::mem::take(&mut self.unacknowledged) > 0
+    }
+}
+
+/// A whole number that is not negative, also one written as a string.
+pub(super) fn number(value: &Json) -> Option<u64> {
+    match value {
+        Json::Number(digits) => digits.parse().ok(),
+        Json::String(digits) => digits.parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,131 @@
+//! Numbered messages that the server has not taken yet, kept to be sent again.
+
+use super::super::{
+    error::{Error, ErrorKind},
+    message::Message,
+};
+use super::SendsRule;
+use std::collections::VecDeque;
+
+/// The messages, in their order, bounded.
+pub(in crate::proto) struct Unacknowledged {
+    rule: SendsRule,
+    /// The number of the last message.
+    last: u64,
+    kept: VecDeque<(u64, String)>,
+    bytes: u64,
+}
+
+impl Unacknowledged {
+    pub(super) fn new(rule: &SendsRule) -> Self {
+        Self { rule: rule.clone(), last: 0, kept: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Whether there is room for a message of this size.
+    pub(in crate::proto) fn has_room(&self, size: usize) -> bool {
+        // One that is larger than the bound passes when nothing else waits, or it could never be sent.
+        let fits = self.bytes == 0 || self.bytes.saturating_add(size as u64) <= self.rule.max_bytes;
+        fits && (self.kept.len() as u64) < self.rule.max_messages
+    }
+
+    /// The refusal of a message for which there is no room.
+    pub(in crate::proto) fn full() -> Error {
+        Error::new(ErrorKind::Overflow, "too many messages wait until the server has taken them")
+    }
+
+    /// Gives a message its number and keeps it. What is no JSON object goes as it is.
+    pub(in crate::proto) fn number(&mut self, message: Message) -> Message {
+        let Message::Text(text) = &message else { return message };
+        let Some(numbered) = with_member(text, &self.rule.sequence, self.last + 1) else { return message };
+        self.last += 1;
+        self.bytes += numbered.len() as u64;
+        self.kept.push_back((self.last, numbered.clone()));
+        Message::Text(numbered)
+    }
+
+    /// The server has taken the messages up to this number.
+    pub(in crate::proto) fn received(&mut self, up_to: u64) {
+        while let Some((_, text)) = self.kept.front().filter(|(number, _)| *number <= up_to) {
+            self.bytes -= text.len() as u64;
+            self.kept.pop_front();
+        }
+    }
+
+    /// The messages to send again, in their order.
+    pub(in crate::proto) fn again(&self) -> Vec<Message> {
+        self.kept.iter().map(|(_, text)| Message::Text(text.clone())).collect()
+    }
+
+    /// In a new session numbers begin anew. Gives how many messages were kept; with `keep` they stay, under new numbers.
+    pub(in crate::proto) fn restart(&mut self, keep: bool) -> usize {
+        let kept = std::mem::take(&mut self.kept);
+        let count = kept.len();
+        (self.last, self.bytes) = (0, 0);
+        for (number, text) in kept.into_iter().filter(|_| keep) {
+            let plain = without_member(&text, &self.rule.sequence, number);
+            self.number(Message::Text(plain));
+        }
+        count
+    }
+}
+
+/// Adds a member at the end of an object, where it is found without reading the document.
+fn with_member(text: &str, name: &str, number: u64) -> Option<String> {
+    let body = text.trim_ascii_end().strip_suffix('}')?.trim_ascii_end();
+    let comma = if body.trim_ascii() == "{" { "" } else { "," };
+    body.trim_ascii_start()
+        .starts_with('{')
+        .then(|| [body, comma, "\"", name, "\":", &number.to_string(), "}"].concat())
+}
+
+/// Takes the member away again that [`with_member`] added.
+fn without_member(text: &str, name: &str, number: u64) -> String {
+    let tail = ["\"", name, "\":", &number.to_string(), "}"].concat();
+    let body = text.strip_suffix(tail.as_str()).unwrap_or(text);
+    [body.strip_suffix(',').unwrap_or(body), "}"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test;
+
+    fn messages() -> Unacknowledged {
+        Unacknowledged::new(&SendsRule {
+            sequence: "seq".into(),
+            received: "received".into(),
+            up_to: "seq".into(),
+            hello: "received".into(),
+            max_messages: 3,
+            max_bytes: 100,
+        })
+    }
+
+    fn again(messages: &Unacknowledged) -> Vec<String> {
+        let texts = messages.again().into_iter();
+        texts.map(|message| if let Message::Text(text) = message { text } else { unreachable!() }).collect()
+    }
+
+    // N-9
+    #[test]
+    fn messages_are_numbered_and_kept_until_they_are_taken() {
+        let mut messages = messages();
+        for text in [r#"{"type":"a"}"#, "{ } ", r#" {"b":[1]} "#] {
+            assert!(messages.has_room(text.len()));
+            messages.number(text.into());
+        }
+        assert!(!messages.has_room(1));
+        assert_eq!(again(&messages), [r#"{"type":"a","seq":1}"#, r#"{"seq":2}"#, r#" {"b":[1],"seq":3}"#]);
+        messages.received(2);
+        assert_eq!(again(&messages), [r#" {"b":[1],"seq":3}"#]);
+        for plain in ["[1]", "text", "}"] {
+            assert_eq!(messages.number(plain.into()), Message::from(plain));
+        }
+        assert!(messages.has_room(70) && !messages.has_room(90));
+        messages.number("{}".into());
+        assert_eq!(messages.restart(true), 2);
+        assert_eq!(again(&messages), [r#" {"b":[1],"seq":1}"#, r#"{"seq":2}"#]);
+        assert_eq!(messages.restart(false), 2);
+        assert!(again(&messages).is_empty() && messages.has_room(1_000_000));
+    }
+}

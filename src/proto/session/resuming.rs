@@ -1,0 +1,222 @@
+//! Follows the numbers of events, and lets a new connection go on where the old one broke.
+
+use super::super::{
+    dialect::member,
+    error::{Error, ErrorKind},
+    json::Json,
+    lifecycle::{Cause, Lifecycle, ReplayMode},
+    message::{Class, Message, Payload},
+    resume::{self, Place, ResumeMode, Unacknowledged, Welcome},
+    timers::Timer,
+};
+use super::{Link, Output, Session, incoming::Role};
+use std::time::Duration;
+
+const SESSION_GONE: &str = "the session is gone: messages may not have reached the server";
+
+impl<P: Payload> Session<P> {
+    /// Takes a message where numbers are followed. The order is that of the wire: what is known to be missing is told before
+    /// the event, and the acknowledgement goes after it.
+    pub(super) fn follow(&mut self, class: Class, payload: P) -> Option<P> {
+        let Some(resume) = &mut self.resume else { return self.sort(class, payload) };
+        let is_document = match class {
+            // A frame about numbers has none of its own, whatever its members are called.
+            Class::Control(index) => !self.roles.get(index).is_about_numbers(),
+            Class::Event | Class::Untyped => true,
+            _ => false,
+        };
+        let rule = resume.rule();
+        let number = match (&self.sequence, &rule.sequence) {
+            _ if !is_document => None,
+            (Some(sequence), _) => sequence.number(&payload),
+            (None, Some(path)) => payload.number(path),
+            (None, None) => None,
+        };
+        if number.is_none() {
+            let repeated = match (is_document, rule.message_id.as_deref().map(|path| payload.string(path))) {
+                (true, Some(Some(id))) => !resume.take_id(&id),
+                _ => false,
+            };
+            self.stats.duplicates += u64::from(repeated);
+            return if repeated { None } else { self.sort(class, payload) };
+        }
+        match number.map(|number| (number, resume.take_number(number))) {
+            Some((_, Place::Duplicate)) => {
+                self.stats.duplicates += 1;
+                return None;
+            }
+            Some((number, Place::After(from))) => self.gap(from, Some(number - 1)),
+            Some((number, Place::Anew)) => self.gap(number, None),
+            _ => {}
+        }
+        let event = self.sort(class, payload);
+        // What it brought about may have ended the connection.
+        if self.link != Link::Up {
+            return event;
+        }
+        let noteworthy = self.count_event();
+        match event {
+            Some(event) if !noteworthy && self.outputs.is_empty() => return Some(event),
+            Some(event) => self.outputs.push_back(Output::Event(event)),
+            None => {}
+        }
+        if noteworthy {
+            self.note();
+        }
+        None
+    }
+
+    /// Counts an event that wants an acknowledgement; whether more follows from it.
+    fn count_event(&mut self) -> bool {
+        let Some(resume) = &mut self.resume else { return false };
+        if let Some(ack) = &resume.rule().ack {
+            let after = Duration::from_millis(ack.after_ms);
+            if resume.count() {
+                self.timers.set(Timer::Ack, self.now + after);
+            }
+        }
+        resume.is_ack_due() || resume.replay().is_some()
+    }
+
+    /// Says what follows from the last event: that a replay is over, that an acknowledgement is due.
+    fn note(&mut self) {
+        let Some(resume) = &mut self.resume else { return };
+        if let Some(replay) = resume.take_replay() {
+            let duration = self.now - replay.since;
+            self.tell(Lifecycle::ReplayCompleted { mode: ReplayMode::Sequence, count: replay.count, duration });
+        }
+        if self.resume.as_ref().is_some_and(|resume| resume.is_ack_due()) {
+            self.acknowledge();
+        }
+    }
+
+    /// Tells the server what has arrived.
+    pub(super) fn acknowledge(&mut self) {
+        self.timers.stop(Timer::Ack);
+        let Some(resume) = &mut self.resume else { return };
+        if !resume.take_unacknowledged() {
+            return;
+        }
+        let Some(ack) = &resume.rule().ack else { return };
+        let mut point = resume.point();
+        point.last_sequence = resume.last();
+        let params = self.settings.params(None, self.connection_id.as_deref(), Some(&point));
+        match params.fill(&ack.frame) {
+            Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
+            Ok(None) => {}
+            Err(error) => self.report(error),
+        }
+    }
+
+    fn gap(&mut self, from: u64, to: Option<u64>) {
+        self.stats.gaps += 1;
+        self.tell(Lifecycle::Gap { from, to });
+    }
+
+    /// A frame that says that events are gone, or which messages the server has taken.
+    pub(super) fn resume_control(&mut self, role: Role, payload: &P) {
+        let Some(resume) = &mut self.resume else { return };
+        if let (true, Some(rule)) = (role.gap, &resume.rule().gap)
+            && let Some(to) = payload.number(&rule.to)
+            && let Some(from) = resume.skip_to(to)
+        {
+            self.gap(from, Some(to));
+            self.count_event();
+            self.note();
+        } else if let (true, Some(sends)) = (role.received, &resume.rule().sends)
+            && let Some(up_to) = payload.number(&sends.up_to)
+            && let Some(kept) = &mut resume.sends
+        {
+            kept.received(up_to);
+        }
+    }
+
+    /// The hello came, and the connection is up: what was under way on the old one goes on before anything new.
+    pub(super) fn resume_after_hello(&mut self, hello: Option<&Json>) {
+        let nothing = Json::Null;
+        let hello = hello.unwrap_or(&nothing);
+        let Some(resume) = &mut self.resume else { return };
+        let point = resume.point();
+        let welcome = resume.welcome(hello, self.now);
+        if point.last_sequence.is_some() && welcome == Welcome::Resumed {
+            self.stats.resumes += 1;
+        }
+        match (&welcome, resume.replay(), point.last_sequence) {
+            (Welcome::Lost(last), ..) => {
+                let from = last.saturating_add(1);
+                self.gap(from, None);
+            }
+            (Welcome::Resumed, Some(replay), last) => {
+                let (mode, count) = (ReplayMode::Sequence, Some(replay.count));
+                self.tell(Lifecycle::ReplayStarted { mode, last, count });
+            }
+            _ => {}
+        }
+        if point.last_sequence.is_some() {
+            self.ask_to_resume(&point);
+        }
+        self.send_again(hello, welcome == Welcome::Resumed);
+        self.note();
+    }
+
+    /// Asks for what is missing, where the first frame did not.
+    fn ask_to_resume(&mut self, point: &resume::ResumePoint) {
+        if let Some(frame) = self.settings.on_resume.as_ref().and_then(|ask| ask.frame(point)) {
+            self.write(frame, false);
+        }
+        let Some(request) = self.resume.as_ref().and_then(|resume| resume.rule().request.as_ref()) else { return };
+        match self.settings.params(None, self.connection_id.as_deref(), Some(point)).fill(request) {
+            Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
+            Ok(None) => {}
+            Err(error) => self.report(error),
+        }
+    }
+
+    /// Writes again what the server has not taken.
+    fn send_again(&mut self, hello: &Json, resumed: bool) {
+        let Some(resume) = &mut self.resume else { return };
+        let mode = resume.mode();
+        let up_to = resume.rule().sends.as_ref().and_then(|rule| member(hello, &rule.hello)).and_then(resume::number);
+        let Some(kept) = &mut resume.sends else { return };
+        if resumed {
+            kept.received(up_to.unwrap_or_default());
+        } else if kept.restart(mode == ResumeMode::FullBuffer) > 0 && mode != ResumeMode::FullBuffer {
+            self.report(Error::new(ErrorKind::Closed, SESSION_GONE));
+            return;
+        }
+        let again = kept.again();
+        let (mode, count) = (ReplayMode::FullBuffer, again.len() as u64);
+        if count == 0 {
+            return;
+        }
+        self.tell(Lifecycle::ReplayStarted { mode, last: None, count: Some(count) });
+        for message in again {
+            self.write(message, false);
+        }
+        self.tell(Lifecycle::ReplayCompleted { mode, count, duration: Duration::ZERO });
+    }
+
+    /// The end. One that may be mended by a new `connect` keeps the session; after any other the server has no use for it.
+    pub(super) fn leave_session(&mut self, cause: &Cause) {
+        let is_over = matches!(cause, Cause::ByUser | Cause::Dropped | Cause::ByServer(_));
+        if let Some(resume) = self.resume.as_mut().filter(|_| is_over)
+            && resume.forget() > 0
+        {
+            self.report(Error::new(ErrorKind::Closed, SESSION_GONE));
+        }
+    }
+
+    /// Whether a message of the user's may be written, as far as those matter that the server has not taken yet.
+    pub(super) fn may_send(&self, size: usize) -> Result<(), Error> {
+        let kept = self.resume.as_ref().and_then(|resume| resume.sends.as_ref());
+        if kept.is_none_or(|kept| kept.has_room(size)) { Ok(()) } else { Err(Unacknowledged::full()) }
+    }
+
+    /// Numbers a message of the user's, and keeps it until the server has taken it.
+    pub(super) fn numbered(&mut self, message: Message) -> Message {
+        match self.resume.as_mut().and_then(|resume| resume.sends.as_mut()) {
+            Some(kept) => kept.number(message),
+            None => message,
+        }
+    }
+}
