@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
 };
 
@@ -119,6 +119,11 @@ impl Handle {
         Waker(self.0.0.clone())
     }
 
+    /// The same handle, without keeping the driver alive.
+    pub(crate) fn downgrade(&self) -> WeakHandle {
+        WeakHandle(Arc::downgrade(&self.0))
+    }
+
     /// Starts to connect.
     pub(crate) fn connect(&self) -> Result<(), Error> {
         let state = self.state();
@@ -211,6 +216,16 @@ pub(crate) struct Waker(Arc<Shared>);
 impl Waker {
     pub(crate) fn wake(&self) {
         self.0.waker.wake();
+    }
+}
+
+/// See [`Handle::downgrade`].
+pub(crate) struct WeakHandle(Weak<HandleEnd>);
+
+impl WeakHandle {
+    /// The handle, unless the last one is gone.
+    pub(crate) fn upgrade(&self) -> Option<Handle> {
+        self.0.upgrade().map(Handle)
     }
 }
 

@@ -43,6 +43,7 @@
 //! # Features
 //!
 //! - `sonic` (native): a faster JSON decoder, [`codec`].
+//! - `blocking` (native): a client for programs without async, `blocking`.
 //! - `jwt` (native): tokens made from an API secret.
 //! - `server` (native): the server half.
 //! - `cli` (native): the program `everwire`.
@@ -52,6 +53,8 @@
 // One thread: what native code shares between threads is shared within it.
 #![cfg_attr(web, allow(clippy::arc_with_non_send_sync))]
 
+#[cfg(all(native, feature = "blocking"))]
+pub mod blocking;
 mod client;
 pub mod codec;
 mod driver;
@@ -71,7 +74,8 @@ mod transport;
 mod web;
 
 pub use client::{
-    Client, ClientBuilder, Config, Event, EventStream, Preset, StreamOptions, StreamPolicy, Subscription,
+    Client, ClientBuilder, Clients, Config, Event, EventStream, Pool, PoolOptions, PoolStats, Pooled, Preset,
+    StreamOptions, StreamPolicy, Subscription,
 };
 pub use proto::{
     BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode, ResumeMode,

@@ -1,10 +1,12 @@
 //! The client as a Rust program sees it, the same on both targets.
 
 mod builder;
+mod clients;
 mod config;
 mod dispatch;
 mod env;
 mod events;
+mod pool;
 mod preset;
 pub(crate) mod registry;
 mod stream;
@@ -12,7 +14,9 @@ mod subscription;
 mod task;
 
 pub use builder::ClientBuilder;
+pub use clients::Clients;
 pub use config::Config;
+pub use pool::{Pool, PoolOptions, PoolStats, Pooled};
 pub use preset::Preset;
 pub use stream::{EventStream, StreamOptions, StreamPolicy};
 pub use subscription::Subscription;
@@ -20,7 +24,7 @@ pub use subscription::Subscription;
 use crate::{
     codec::{Codec, Json},
     driver::DISCONNECT,
-    handle::Handle,
+    handle::{Handle, WeakHandle},
     platform::{self, Spawner},
     proto::{self, Cause, Dialect, Error, Message, NetworkChange, State, Stats},
 };
@@ -41,7 +45,7 @@ pub type Event = proto::Event<platform::Text, platform::Bytes>;
 /// Listeners must not hold a clone, or it never is.
 #[derive(Clone)]
 pub struct Client {
-    handle: Handle,
+    pub(crate) handle: Handle,
     listeners: Listeners,
     spawner: Spawner,
     config: Arc<Config>,
@@ -135,6 +139,21 @@ impl Client {
         self.handle.state()
     }
 
+    /// The same client, without keeping it alive.
+    fn downgrade(&self) -> WeakClient {
+        WeakClient {
+            handle: self.handle.downgrade(),
+            listeners: self.listeners.clone(),
+            spawner: self.spawner.clone(),
+            config: self.config.clone(),
+        }
+    }
+
+    /// Whether it was connected and has ended.
+    fn has_ended(&self) -> bool {
+        matches!(self.state(), State::Closed | State::Failed)
+    }
+
     /// Whether the hello came and the connection is up.
     pub fn is_connected(&self) -> bool {
         self.state() == State::Connected
@@ -166,5 +185,25 @@ impl Client {
     /// The id the server gave this connection; `None` while there is none (S0-7).
     pub fn connection_id(&self) -> Option<Arc<str>> {
         self.handle.connection_id()
+    }
+}
+
+/// See [`Client::downgrade`].
+struct WeakClient {
+    handle: WeakHandle,
+    listeners: Listeners,
+    spawner: Spawner,
+    config: Arc<Config>,
+}
+
+impl WeakClient {
+    /// The client, unless the last of its handles is gone.
+    fn upgrade(&self) -> Option<Client> {
+        Some(Client {
+            handle: self.handle.upgrade()?,
+            listeners: self.listeners.clone(),
+            spawner: self.spawner.clone(),
+            config: self.config.clone(),
+        })
     }
 }

@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt, task::AtomicWaker};
 use serde::de::DeserializeOwned;
 use std::{
     collections::VecDeque,
+    fmt,
     future::poll_fn,
     pin::Pin,
     sync::{
@@ -286,6 +287,12 @@ impl EventStream {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("dropped", &self.dropped()).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@ mod events;
 mod jwt;
 mod listeners;
 mod peer;
+mod pool;
 mod recovery;
 mod sending;
 mod settings;

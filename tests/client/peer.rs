@@ -80,6 +80,14 @@ impl Server {
 }
 
 impl Peer {
+    /// A connection that the test accepted and greeted by itself; `None` if the client left meanwhile.
+    pub(crate) async fn greeted(tcp: TcpStream) -> Option<Self> {
+        let mut socket = tokio_tungstenite::accept_async(tcp).await.ok()?;
+        socket.next().await?.ok()?;
+        socket.send(Message::text(HELLO)).await.ok()?;
+        Some(Self(socket))
+    }
+
     pub(crate) async fn next(&mut self) -> Option<Message> {
         soon(self.0.next()).await.and_then(Result::ok)
     }

@@ -1,7 +1,11 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
+#[cfg(feature = "blocking")]
+mod runtime;
 mod socket;
 
+#[cfg(feature = "blocking")]
+pub(crate) use runtime::Runtime;
 pub(crate) use socket::SocketConnector;
 
 use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};

@@ -2,7 +2,7 @@
 
 use super::Meter;
 use crate::workload::{DONE, TYPES, Workload};
-use everwire::{Client, Dialect, Event, Lifecycle, Subscription, codec::Codec};
+use everwire::{Client, Dialect, ErrorKind, Event, Lifecycle, Subscription, codec::Codec};
 use futures::{StreamExt, future::join_all};
 use serde::Deserialize;
 use std::{
@@ -143,6 +143,14 @@ async fn run(client: &Client, events: Arc<AtomicU64>, more: u64) {
     panic!("the connection ended: {:?}", client.closed().await);
 }
 
+/// Sends a message, as soon as there is room for it.
+async fn send_one(client: &Client, text: &str) {
+    while let Err(error) = client.send(text).await {
+        assert_eq!(error.kind(), ErrorKind::Overflow, "{error}");
+        tokio::task::yield_now().await;
+    }
+}
+
 pub async fn send(port: u16, workload: &str, batch: usize) {
     let client = client(port, workload);
     let workload = Workload::parse(workload).expect("a workload");
@@ -156,10 +164,8 @@ pub async fn send(port: u16, workload: &str, batch: usize) {
     let mut left = workload.events as usize;
     while left > 0 {
         let now = left.min(batch);
-        let sends = (left - now..left).map(|index| client.send(texts[index % texts.len()].as_str()));
-        for sent in join_all(sends).await {
-            sent.expect("sent");
-        }
+        let sends = (left - now..left).map(|index| send_one(&client, texts[index % texts.len()].as_str()));
+        join_all(sends).await;
         left -= now;
     }
     panic!("the connection ended: {:?}", client.closed().await);

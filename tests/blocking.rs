@@ -1,0 +1,87 @@
+//! The client for programs without async.
+#![cfg(all(native, feature = "blocking"))]
+
+use everwire::{Cause, Dialect, Error, ErrorKind, blocking::Client};
+use futures::{SinkExt, StreamExt};
+use std::{sync::mpsc, time::Duration};
+
+/// A server on a thread of its own: it says what it hears, and leaves at `bye`.
+fn echo() -> String {
+    let (sender, address) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            while let Ok((tcp, _)) = listener.accept().await {
+                let mut socket = tokio_tungstenite::accept_async(tcp).await.unwrap();
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.to_text().is_ok_and(|text| text == "bye") {
+                        socket.close(None).await.unwrap();
+                    } else if !message.is_close() {
+                        socket.send(message).await.unwrap();
+                    }
+                }
+            }
+        });
+    });
+    format!("ws://{}", address.recv().unwrap())
+}
+
+fn connect(url: &str) -> Result<Client, Error> {
+    Client::connect(
+        everwire::Client::builder(Dialect::raw()).url(url).reconnect(false).close_timeout(Duration::from_secs(1)),
+    )
+}
+
+// S2-12: connect, recv with a timeout, send, close, without a runtime of one's own.
+#[test]
+fn a_program_without_async_connects_sends_receives_and_closes() {
+    let mut client = connect(&echo()).unwrap();
+    assert!(client.is_connected());
+    client.send("hello").unwrap();
+    client.send_json(&[1, 2]).unwrap();
+    client.send(vec![7_u8]).unwrap();
+    assert_eq!(client.recv(Duration::from_secs(20)).unwrap().text(), Some("hello"));
+    assert_eq!(client.recv_json::<Vec<u8>>(None).unwrap(), [1, 2]);
+    assert_eq!(client.next().unwrap().bytes(), [7]);
+    assert_eq!(client.recv(Duration::from_millis(30)).unwrap_err().kind(), ErrorKind::Timeout);
+    client.close();
+    assert!(client.next().is_none());
+    assert_eq!(client.send("late").unwrap_err().kind(), ErrorKind::Closed);
+}
+
+// S2-12: run leaves everything to the listeners, until the end.
+#[test]
+fn run_calls_the_listeners_until_the_end() {
+    let mut client = connect(&echo()).unwrap();
+    let (sender, heard) = mpsc::channel();
+    client.on("*", move |event| sender.send(event.text().unwrap().to_owned()).unwrap()).detach();
+    client.send("one").unwrap();
+    client.send("bye").unwrap();
+    assert!(matches!(client.run().unwrap(), Cause::ByServer(_) | Cause::Exhausted(_)));
+    assert_eq!(heard.recv().unwrap(), "one");
+}
+
+// S2-12: within async code a blocking call is a typed error, and nothing panics: not even a drop.
+#[test]
+fn a_blocking_call_in_async_code_is_an_error_and_not_a_panic() {
+    let url = echo();
+    let mut client = connect(&url).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let refused = |error: Error| assert_eq!(error.kind(), ErrorKind::InvalidState);
+        refused(connect(&url).unwrap_err());
+        refused(client.send("x").unwrap_err());
+        refused(client.recv(None).unwrap_err());
+        refused(client.run().unwrap_err());
+        client.close();
+        drop(client);
+    });
+}
+
+#[test]
+fn a_connect_that_fails_says_why() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(connect(&format!("ws://{closed}")).unwrap_err().kind(), ErrorKind::Connect);
+}
