@@ -78,8 +78,8 @@ pub use client::{
     StreamOptions, StreamPolicy, Subscription,
 };
 pub use proto::{
-    BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode, ResumeMode,
-    ResumePoint, Side, State, Stats,
+    BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode,
+    ResumeMode, ResumePoint, Side, State, Stats,
 };
 
 /// The examples of the README compile.

@@ -8,8 +8,8 @@ use crate::{
     driver,
     platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector, Spawner},
     proto::{
-        Dialect, Error, ErrorKind, Message, OnResume, ResumeMode, ResumePoint, Secret, Sequence, Settings, TokenSource,
-        UrlParts,
+        BreakerRule, Dialect, Error, ErrorKind, Message, OnResume, ResumeMode, ResumePoint, Secret, Sequence, Settings,
+        TokenSource, UrlParts,
     },
     transport::SocketConfig,
 };
@@ -123,6 +123,20 @@ impl ClientBuilder {
     /// How many tries in a row may fail before the client ends; 0 for no end. Default 5.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.settings.backoff.max_attempts = attempts;
+        self
+    }
+
+    /// Stops trying for a while after too many failures in a row (S3-3); needs [`max_attempts`](Self::max_attempts) above its
+    /// failures, or 0. Default: no breaker.
+    pub fn breaker(mut self, rule: BreakerRule) -> Self {
+        self.settings.breaker = Some(rule);
+        self
+    }
+
+    /// The age at which a connection is replaced by a new one, before a server or a proxy cuts it (S2-8); up to a tenth earlier,
+    /// so that connections that began together do not end together. It costs no try. Default: none.
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.settings.max_age = Some(age);
         self
     }
 

@@ -4,7 +4,7 @@ use super::random::Random;
 use std::time::Duration;
 
 /// The shortest wait: even a lucky draw does not hammer a server.
-const FLOOR: Duration = Duration::from_millis(50);
+pub(super) const FLOOR: Duration = Duration::from_millis(50);
 
 /// The rule by which tries are spaced.
 #[derive(Clone, Copy, Debug, PartialEq)]

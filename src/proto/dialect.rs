@@ -63,6 +63,9 @@ pub struct Dialect {
     pub resume: Option<ResumeRule>,
     /// Frames of the server that are answered at once, such as its pings.
     pub answers: Vec<AnswerRule>,
+    /// What an HTTP status means with which the server refuses the handshake; the first rule that has it counts. For every
+    /// other: 401, 403, 404 and 410 are fatal (S2-10), 429 and 503 ask for a longer wait, and the rest is tried again.
+    pub statuses: Vec<CodeRule>,
     /// What a close code of the server means; the first rule that fits counts.
     pub close: Vec<CloseRule>,
     /// What every other close code means, and a connection that breaks without one. Default `retry`.
@@ -175,6 +178,15 @@ impl Action {
         Action::Stop,
         Action::Event,
     ];
+
+    /// What an HTTP status means where the dialect says nothing of it.
+    const fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 | 404 | 410 => Action::Fatal,
+            429 | 503 => Action::RetrySlower,
+            _ => Action::Retry,
+        }
+    }
 
     /// The action as it is written in a dialect.
     pub const fn as_str(self) -> &'static str {
@@ -310,6 +322,7 @@ impl Dialect {
             health_check: None,
             resume: None,
             answers: Vec::new(),
+            statuses: Vec::new(),
             close: Vec::new(),
             close_default: Action::Retry,
         }
@@ -385,6 +398,11 @@ impl Dialect {
         if let Some(rule) = &self.token_refresh {
             template::check(&rule.frame, "token_refresh.frame")?;
         }
+        for (index, rule) in self.statuses.iter().enumerate() {
+            if matches!(rule.action, Action::Event) {
+                return wrong(&indexed("statuses", index, ".action"), "a refusal cannot be an event");
+            }
+        }
         for (index, rule) in self.answers.iter().enumerate() {
             template::check(&rule.frame, &indexed("answers", index, ".frame"))?;
         }
@@ -420,6 +438,12 @@ impl Dialect {
         let Some(code) = code else { return self.close_default };
         let fits = |rule: &&CloseRule| (rule.from..=rule.to.unwrap_or(rule.from)).contains(&code);
         self.close.iter().find(fits).map_or(self.close_default, |rule| rule.action)
+    }
+
+    /// What a handshake means that the server refused with this status.
+    pub(crate) fn status_action(&self, status: u16) -> Action {
+        let rule = self.statuses.iter().find(|rule| rule.codes.contains(&status.into()));
+        rule.map_or_else(|| Action::of_status(status), |rule| rule.action)
     }
 
     /// The time from dialling to the hello.
@@ -502,6 +526,7 @@ mod tests {
             (r#"{"name":"x","resume":{"ack":{"frame":{"a":"${"}}}}"#, "resume.ack.frame.a"),
             (r#"{"name":"x","resume":{"sends":{"sequence":"a"}}}"#, "resume.sends.received"),
             (r#"{"name":"x","resume":{"request":["${"]}}"#, "resume.request[0]"),
+            (r#"{"name":"x","statuses":[{"codes":[401],"action":"event"}]}"#, "statuses[0].action"),
             (r#"{"name":"x","close":[{"from":70000,"action":"stop"}]}"#, "close[0].from"),
             (r#"{"name":"x","close":[{"from":10,"to":9,"action":"stop"}]}"#, "close[0].to"),
             (r#"{"name":"x","close":[{"from":10,"action":"event"}]}"#, "close[0].action"),
@@ -511,6 +536,27 @@ mod tests {
         ] {
             let error = Dialect::from_json(json).unwrap_err();
             assert_eq!((error.kind(), error.path()), (ErrorKind::Config, Some(path)), "{json}: {error}");
+        }
+    }
+
+    // S2-10
+    #[test]
+    fn a_refused_handshake_means_what_its_status_says() {
+        let mine =
+            r#"{"name":"m","statuses":[{"codes":[401],"action":"refresh-once"},{"codes":[404],"action":"retry"}]}"#;
+        let mine = Dialect::from_json(mine).unwrap();
+        let retry = Action::Retry;
+        for (status, plain, own) in [
+            (401, Action::Fatal, Action::RefreshOnce),
+            (403, Action::Fatal, Action::Fatal),
+            (404, Action::Fatal, retry),
+            (410, Action::Fatal, Action::Fatal),
+            (429, Action::RetrySlower, Action::RetrySlower),
+            (503, Action::RetrySlower, Action::RetrySlower),
+            (301, retry, retry),
+            (500, retry, retry),
+        ] {
+            assert_eq!((Dialect::raw().status_action(status), mine.status_action(status)), (plain, own), "{status}");
         }
     }
 

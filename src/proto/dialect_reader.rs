@@ -39,6 +39,7 @@ fn read(mut fields: Fields<'_>) -> Dialect {
     dialect.health_check = fields.fields("health_check").map(health_check);
     dialect.resume = fields.fields("resume").map(ResumeRule::read);
     fields.each("answers", &mut |rule| dialect.answers.push(answer(rule)));
+    fields.each("statuses", &mut |rule| dialect.statuses.push(codes(rule)));
     fields.each("close", &mut |rule| dialect.close.push(close(rule)));
     dialect.close_default = action(&mut fields, "close_default");
     fields.end();

@@ -163,15 +163,31 @@ pub struct Parts {
     pub renewal: bool,
     /// The protocol's own pings can be sent.
     pub ping: bool,
+    /// Tries are stopped by a circuit breaker, and a connection is replaced when it is too old.
+    pub resilience: bool,
 }
 
 impl Parts {
     /// All of them.
-    pub const ALL: Self =
-        Self { outbox: true, requests: true, resume: true, channels: true, renewal: true, ping: true };
+    pub const ALL: Self = Self {
+        outbox: true,
+        requests: true,
+        resume: true,
+        channels: true,
+        renewal: true,
+        ping: true,
+        resilience: true,
+    };
     /// None of them: events in, messages out.
-    pub const NONE: Self =
-        Self { outbox: false, requests: false, resume: false, channels: false, renewal: false, ping: false };
+    pub const NONE: Self = Self {
+        outbox: false,
+        requests: false,
+        resume: false,
+        channels: false,
+        renewal: false,
+        ping: false,
+        resilience: false,
+    };
 }
 
 /// What kind of message came in.

@@ -4,6 +4,7 @@
 //! Most programs use [`Client`](crate::Client), which drives it. It is public for those who bring their own I/O.
 
 mod backoff;
+mod breaker;
 mod dialect;
 mod dialect_reader;
 mod error;
@@ -28,6 +29,7 @@ mod token;
 mod url;
 
 pub use backoff::BackoffRule;
+pub use breaker::BreakerRule;
 pub use dialect::{
     Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, TokenRefreshRule, UrlRule,
 };

@@ -47,7 +47,7 @@ impl State {
             Connecting => &[Connected, BackingOff, Disconnecting, Failed, Closed],
             Connected => &[Disconnected, Disconnecting],
             Disconnecting => &[Closed],
-            Disconnected => &[BackingOff, Failed, Closed],
+            Disconnected => &[Reconnecting, BackingOff, Failed, Closed],
             Reconnecting => &[Connected, BackingOff, Disconnecting, Failed, Closed],
             BackingOff => &[Reconnecting, Failed, Closed],
             Failed | Closed => &[Connecting],

@@ -25,6 +25,8 @@ pub(super) enum Timer {
     Pong,
     /// The connection has been stable.
     Stable,
+    /// The connection has reached its maximum age.
+    Age,
     /// The next try is due.
     Backoff,
     /// The closing handshake takes too long.
@@ -33,7 +35,7 @@ pub(super) enum Timer {
     Ack,
 }
 
-const ALL: [Timer; 13] = [
+const ALL: &[Timer] = &[
     Timer::Token,
     Timer::Renew,
     Timer::Open,
@@ -44,6 +46,7 @@ const ALL: [Timer; 13] = [
     Timer::Ping,
     Timer::Pong,
     Timer::Stable,
+    Timer::Age,
     Timer::Backoff,
     Timer::Close,
     Timer::Ack,
@@ -70,6 +73,11 @@ impl Timers {
         self.next = self.due.iter().flatten().min().copied();
     }
 
+    /// Whether this timer is set.
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.due[timer as usize].is_some()
+    }
+
     pub(super) fn stop_all(&mut self) {
         *self = Self::default();
     }
@@ -82,7 +90,7 @@ impl Timers {
     /// Takes the earliest timer that is due.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Timer> {
         let next = self.next.filter(|at| *at <= now)?;
-        let timer = ALL.into_iter().find(|timer| self.due[*timer as usize] == Some(next))?;
+        let timer = ALL.iter().copied().find(|timer| self.due[*timer as usize] == Some(next))?;
         self.stop(timer);
         Some(timer)
     }

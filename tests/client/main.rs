@@ -9,6 +9,7 @@ mod listeners;
 mod peer;
 mod pool;
 mod recovery;
+mod resilience;
 mod sending;
 mod settings;
 mod streams;

@@ -61,6 +61,19 @@ impl Server {
         .await
     }
 
+    /// Answers the next connection with this HTTP status instead of a handshake.
+    pub(crate) async fn refuse(&self, status: u16, headers: &str) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        soon(async {
+            let (mut tcp, _) = self.0.accept().await.expect("accepted");
+            let mut request = [0; 4096];
+            let _ = tcp.read(&mut request).await.expect("a request");
+            let answer = format!("HTTP/1.1 {status} No\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n");
+            tcp.write_all(answer.as_bytes()).await.expect("sent");
+        })
+        .await;
+    }
+
     /// The next connection, greeted; gives the first frame of the client too.
     pub(crate) async fn greet(&self) -> (Peer, serde_json::Value) {
         let mut peer = self.accept().await;

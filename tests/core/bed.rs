@@ -1,8 +1,8 @@
 //! A test bed for one session: the test plays the network, the server and the clock.
 
 use everwire::proto::{
-    Cause, CloseInfo, DialRequest, Dialect, Error, Input, Lifecycle, Message, Output, Secret, Session, Settings, State,
-    Timestamp, TokenSource, UrlParts,
+    BreakerState, Cause, CloseInfo, DialRequest, Dialect, Error, Input, Lifecycle, Message, Output, Secret, Session,
+    Settings, State, Timestamp, TokenSource, UrlParts,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub(crate) enum Did {
     BackingOff(u32, Duration),
     Error(String),
     Token(Option<Duration>),
+    Breaker(BreakerState, Option<Duration>),
+    Renewing(Duration),
     Clamped(&'static str, Duration, Duration),
     Closed(&'static str, Option<String>),
 }
@@ -88,7 +90,9 @@ impl Bed {
         }
         let generation = dialled(&did);
         self.give(Input::Opened { generation });
-        self.text(generation, HELLO);
+        if self.session.state() != State::Connected {
+            self.text(generation, HELLO);
+        }
         assert_eq!(self.session.state(), State::Connected);
         generation
     }
@@ -185,6 +189,8 @@ impl Bed {
                 Did::BackingOff(attempt, delay)
             }
             Lifecycle::Error(error) => Did::Error(error.kind().as_str().to_owned()),
+            Lifecycle::Breaker { state, wait } => Did::Breaker(state, wait),
+            Lifecycle::Renewing { age } => Did::Renewing(age),
             Lifecycle::TokenRenewed { valid_for } => Did::Token(valid_for),
             Lifecycle::Clamped { setting, asked, used } => Did::Clamped(setting, asked, used),
             Lifecycle::Closed(cause) => {

@@ -16,6 +16,7 @@ mod health;
 mod jwt;
 mod ping;
 mod recovery;
+mod resilience;
 mod resume;
 mod resume_simulation;
 mod tokens;

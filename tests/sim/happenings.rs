@@ -80,7 +80,7 @@ impl World {
             Happening::ServerSpeaks(wire) => self.server_speaks(wire),
             Happening::Token(generation, token) => self.token_comes(generation, token, seen),
             Happening::Network(change) => {
-                self.rules.offline = change == NetworkChange::Offline;
+                self.rules.network(change != NetworkChange::Offline);
                 self.give(Input::Network(change), seen);
             }
             Happening::Whim if self.troubled() => self.whim(seen),

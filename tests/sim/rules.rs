@@ -1,7 +1,7 @@
 //! What must always hold, whatever happens. Each rule has the number it has in `docs/PROOF.md`.
 
 use super::server::Kind;
-use everwire::proto::{BackoffRule, Cause, Lifecycle, State};
+use everwire::proto::{BackoffRule, Cause, Error, Lifecycle, State};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The book that is kept of one schedule.
@@ -31,6 +31,8 @@ pub(crate) struct Rules {
     pub(crate) waited: Option<Duration>,
     /// Whether the session was told that there is no network.
     pub(crate) offline: bool,
+    /// Whether there was no network at some time during the current try.
+    excused: bool,
     /// The token request that is under way.
     pub(crate) fetching: Option<u64>,
     /// The token that counts; `None` where one must be fetched.
@@ -104,9 +106,16 @@ impl Rules {
             failures: 0,
             waited: None,
             offline: false,
+            excused: false,
             fetching: None,
             token: None,
         }
+    }
+
+    /// What is known of the network.
+    pub(crate) fn network(&mut self, online: bool) {
+        self.offline = !online;
+        self.excused |= self.offline;
     }
 
     #[track_caller]
@@ -183,7 +192,10 @@ impl Rules {
                 self.check(*old == self.state, "a state was skipped");
                 self.check(old.next().contains(new), "an illegal transition");
                 self.state = *new;
-                self.tries += u32::from(matches!(new, State::Connecting | State::Reconnecting));
+                if matches!(new, State::Connecting | State::Reconnecting) {
+                    self.tries += 1;
+                    self.excused = self.offline;
+                }
                 if *new != State::Connected {
                     self.up = None;
                 }
@@ -199,7 +211,7 @@ impl Rules {
                 self.up = wire.map(|wire| (wire, self.now));
             }
             Lifecycle::Disconnected { error } => seen.timeouts += u64::from(error.is_timeout()),
-            Lifecycle::BackingOff { attempt, delay, .. } => self.waits(*attempt, *delay, seen),
+            Lifecycle::BackingOff { attempt, delay, error } => self.waits(*attempt, *delay, error, seen),
             Lifecycle::Closed(cause) => {
                 self.check(!self.closed_told, "(3) an end was told twice");
                 self.closed_told = true;
@@ -215,7 +227,15 @@ impl Rules {
     }
 
     /// Rule 6: a wait is within its bounds, and the budget of tries is kept.
-    fn waits(&mut self, attempt: u32, delay: Duration, seen: &mut Seen) {
+    fn waits(&mut self, attempt: u32, delay: Duration, error: &Error, seen: &mut Seen) {
+        let answered = error.code().is_some() || error.status().is_some() || error.close_code().is_some();
+        if self.excused && self.tries > 0 && !answered {
+            // Time without a network spends no tries (pitfall 6).
+            self.tries -= 1;
+            self.check(attempt == self.tries + 1, "(6) a try without a network was counted");
+            return self
+                .check(delay <= Duration::from_millis(500), "(6) a try without a network makes the wait longer");
+        }
         let limit = self.backoff.max_attempts;
         self.check(limit == 0 || self.tries < limit, "(6) more tries than allowed");
         self.check(attempt == self.tries + 1, "(6) a try was not counted");

@@ -2,10 +2,11 @@
 
 use super::super::{
     backoff::Pace,
+    breaker::Breaker,
     dialect::Action,
     error::{Error, ErrorKind},
     json::Json,
-    lifecycle::Lifecycle,
+    lifecycle::{BreakerState, Lifecycle},
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
     secret::Secret,
     state::State,
@@ -20,6 +21,10 @@ impl<P: Payload> Session<P> {
     pub(super) fn begin_attempt(&mut self) {
         self.attempt += 1;
         self.generation += 1;
+        self.excused = !self.online;
+        if P::PARTS.resilience && self.breaker.as_mut().is_some_and(Breaker::begin) {
+            self.tell(Lifecycle::Breaker { state: BreakerState::HalfOpen, wait: None });
+        }
         let wants_token = matches!(self.settings.token, TokenSource::Provider) && self.settings.dialect.needs_token();
         // One that has ended meanwhile is not worth a dial.
         if wants_token && !self.tokens.is_usable(self.now) {
@@ -158,7 +163,11 @@ impl<P: Payload> Session<P> {
         if !self.is_current(generation, &[Link::Dialing]) {
             return;
         }
-        let action = if error.is_retryable() { Action::Retry } else { Action::Fatal };
+        let action = match error.status() {
+            Some(status) => self.settings.dialect.status_action(status),
+            None if error.is_retryable() => Action::Retry,
+            None => Action::Fatal,
+        };
         self.link = Link::None;
         self.fail(error, action);
     }
@@ -178,6 +187,7 @@ impl<P: Payload> Session<P> {
         self.health_check_sent = None;
         self.ping_sent = None;
         self.link = Link::Up;
+        self.up_at = self.now;
         self.timers.stop_all();
         self.timers.set(Timer::Stable, self.now + self.settings.backoff.stable_after);
         if self.settings.dialect.health_check.is_some() {
@@ -193,6 +203,12 @@ impl<P: Payload> Session<P> {
         }
         if P::PARTS.renewal {
             self.arm_renewal();
+        }
+        if P::PARTS.resilience {
+            self.prepare_replacement();
+            if self.breaker.as_mut().is_some_and(Breaker::succeeded) {
+                self.tell(Lifecycle::Breaker { state: BreakerState::Closed, wait: None });
+            }
         }
         self.set_state(State::Connected);
         let Negotiated { subprotocol, extensions } = std::mem::take(&mut self.negotiated);

@@ -19,6 +19,7 @@ pub use settings::{Settings, TokenSource};
 
 use super::{
     backoff::Backoff,
+    breaker::Breaker,
     error::{Error, ErrorKind},
     lifecycle::{Cause, Lifecycle},
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
@@ -203,6 +204,7 @@ pub struct Session<P: Payload> {
     roles: Roles,
     random: Random,
     backoff: Backoff,
+    breaker: Option<Breaker>,
     timers: Timers,
     state: State,
     link: Link,
@@ -217,7 +219,11 @@ pub struct Session<P: Payload> {
     /// Whether a `refresh-once` was spent since the last hello.
     refreshed: bool,
     online: bool,
+    /// Whether there was no network at some time during the current try: its failure is not the server's.
+    excused: bool,
     dialled_at: Timestamp,
+    /// When the hello came.
+    up_at: Timestamp,
     last_received: Timestamp,
     lost_at: Option<Timestamp>,
     health_check_sent: Option<Timestamp>,
@@ -263,6 +269,7 @@ impl<P: Payload> Session<P> {
             roles,
             random: Random::new(settings.seed),
             backoff: Backoff::new(settings.backoff),
+            breaker: settings.breaker.map(Breaker::new),
             timers: Timers::default(),
             state: State::Idle,
             link: Link::None,
@@ -273,7 +280,9 @@ impl<P: Payload> Session<P> {
             renewals: Backoff::new(settings.backoff),
             refreshed: false,
             online: true,
+            excused: false,
             dialled_at: Timestamp::default(),
+            up_at: Timestamp::default(),
             last_received: Timestamp::default(),
             lost_at: None,
             health_check_sent: None,
@@ -438,7 +447,12 @@ impl<P: Payload> Session<P> {
         self.lost_at = None;
         self.backoff.reset();
         self.set_state(State::Connecting);
-        self.begin_attempt();
+        // A breaker that is open stays open, whoever asks; and without a network there is nothing to try.
+        match self.online && self.held_back().is_zero() {
+            true => self.begin_attempt(),
+            false if self.online => self.back_off(Error::new(ErrorKind::Connect, "the circuit breaker is open"), None),
+            false => self.back_off(Error::new(ErrorKind::Connect, "there is no network"), None),
+        }
         Ok(())
     }
 
@@ -493,11 +507,12 @@ impl<P: Payload> Session<P> {
 
     fn network(&mut self, change: NetworkChange) {
         self.online = change != NetworkChange::Offline;
+        self.excused |= !self.online;
         match self.state {
             State::Connected if self.online => self.probe(),
             State::BackingOff if !self.online => self.timers.stop(Timer::Backoff),
-            State::BackingOff if self.timers.next().is_none() || change == NetworkChange::Online => {
-                let wait = RETURN_SPREAD.mul_f64(self.random.fraction());
+            State::BackingOff if !self.timers.is_set(Timer::Backoff) || change == NetworkChange::Online => {
+                let wait = RETURN_SPREAD.mul_f64(self.random.fraction()).max(self.held_back());
                 self.timers.set(Timer::Backoff, self.now + wait);
             }
             _ => {}
@@ -570,6 +585,7 @@ impl<P: Payload> Session<P> {
                 }
             }
             Timer::Stable => self.backoff.reset(),
+            Timer::Age => self.replace(),
             Timer::Backoff => {
                 self.set_state(State::Reconnecting);
                 self.begin_attempt();

@@ -1,15 +1,19 @@
 //! Decides what follows a failure: another try, or the end with its one cause.
 
 use super::super::{
-    backoff::Pace,
+    backoff::{FLOOR, Pace},
     dialect::Action,
     error::{Error, ErrorKind},
-    lifecycle::{Cause, Lifecycle},
+    lifecycle::{BreakerState, Cause, Lifecycle},
     message::Payload,
     state::State,
     timers::Timer,
 };
-use super::{Link, Output, Session, TokenSource};
+use super::{Link, Output, RETURN_SPREAD, Session, TokenSource};
+use std::time::Duration;
+
+/// How long a connection may be over its age while there is no network for another.
+const OFFLINE_AGE: Duration = Duration::from_secs(60);
 
 impl<P: Payload> Session<P> {
     /// Drops what is under way, without waiting for anybody.
@@ -29,15 +33,20 @@ impl<P: Payload> Session<P> {
     /// the socket or the dial ended by itself, the link is gone already.
     pub(super) fn fail(&mut self, error: Error, action: Action) {
         let error = self.redacted(error);
-        self.abort(4000, "client gives up on this connection");
+        self.lose(error.clone(), 4000, "client gives up on this connection");
+        self.decide(error, action);
+    }
+
+    /// There is no connection any more.
+    fn lose(&mut self, error: Error, code: u16, reason: &'static str) {
+        self.abort(code, reason);
         self.timers.stop_all();
         self.connection_id = None;
         if self.state == State::Connected {
             self.lost_at = Some(self.now);
             self.set_state(State::Disconnected);
-            self.tell(Lifecycle::Disconnected { error: error.clone() });
+            self.tell(Lifecycle::Disconnected { error });
         }
-        self.decide(error, action);
     }
 
     fn decide(&mut self, error: Error, action: Action) {
@@ -57,20 +66,81 @@ impl<P: Payload> Session<P> {
             Action::Retry => Pace::Normal,
             Action::RetrySlower => Pace::Slower,
         };
+        let answered = error.code().or(error.status().map(i64::from)).or(error.close_code().map(i64::from)).is_some();
+        if self.excused && self.attempt > 0 && !answered {
+            // Without a network every try fails: that says nothing of the server, and costs nothing (pitfall 6).
+            self.attempt -= 1;
+            if P::PARTS.resilience
+                && let Some(breaker) = &mut self.breaker
+            {
+                breaker.undecided();
+            }
+            return self.back_off(error, None);
+        }
         let limit = self.settings.backoff.max_attempts;
         if !self.settings.reconnect || limit > 0 && self.attempt >= limit {
             return self.end(Cause::Exhausted(error));
         }
-        self.back_off(error, pace);
+        self.trip();
+        self.back_off(error, Some(pace));
     }
 
-    fn back_off(&mut self, error: Error, pace: Pace) {
-        let delay = self.backoff.next(pace, &mut self.random);
+    /// Counts a try that failed, and opens the breaker if that was too many.
+    fn trip(&mut self) {
+        if !P::PARTS.resilience || self.attempt == 0 {
+            return;
+        }
+        let Some(breaker) = &mut self.breaker else { return };
+        let late = self.settings.backoff.base.mul_f64(self.random.fraction());
+        if breaker.failed(self.now, late) {
+            let wait = breaker.wait(self.now);
+            self.tell(Lifecycle::Breaker { state: BreakerState::Open, wait: Some(wait) });
+        }
+    }
+
+    /// How long the breaker lets no try through.
+    pub(super) fn held_back(&self) -> Duration {
+        match &self.breaker {
+            Some(breaker) if P::PARTS.resilience => breaker.wait(self.now),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Waits for the next try, at least as long as the breaker demands; without a pace the back-off
+    /// itself has no part in it.
+    pub(super) fn back_off(&mut self, error: Error, pace: Option<Pace>) {
+        let delay = match pace {
+            Some(pace) => self.backoff.next(pace, &mut self.random),
+            None => RETURN_SPREAD.mul_f64(self.random.fraction()).max(FLOOR),
+        };
+        let delay = delay.max(self.held_back());
         self.set_state(State::BackingOff);
         if self.online {
             self.timers.set(Timer::Backoff, self.now + delay);
         }
         self.tell(Lifecycle::BackingOff { attempt: self.attempt + 1, delay, error });
+    }
+
+    /// Sets the time at which this connection is replaced. Connections that began together do not end together.
+    pub(super) fn prepare_replacement(&mut self) {
+        if let Some(age) = self.settings.max_age {
+            let earlier = (age / 10).mul_f64(self.random.fraction());
+            self.timers.set(Timer::Age, self.now + (age - earlier));
+        }
+    }
+
+    /// The connection is too old (S2-8): another takes its place at once, which is no failure and costs no try.
+    pub(super) fn replace(&mut self) {
+        if !self.online {
+            // Worse than an old connection is none.
+            self.timers.set(Timer::Age, self.now + OFFLINE_AGE);
+            return;
+        }
+        self.tell(Lifecycle::Renewing { age: self.now - self.up_at });
+        let error = Error::new(ErrorKind::Closed, "the connection has reached its maximum age");
+        self.lose(error, 1000, "client renews the connection");
+        self.set_state(State::Reconnecting);
+        self.begin_attempt();
     }
 
     /// The end: no timer is left, and the cause is told once (N-8).

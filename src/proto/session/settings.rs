@@ -2,6 +2,7 @@
 
 use super::super::{
     backoff::BackoffRule,
+    breaker::BreakerRule,
     dialect::Dialect,
     error::{Error, ErrorKind},
     json::Object,
@@ -43,6 +44,10 @@ pub struct Settings {
     pub token: TokenSource,
     /// How tries are spaced.
     pub backoff: BackoffRule,
+    /// When tries are stopped for a while. Default: never.
+    pub breaker: Option<BreakerRule>,
+    /// The age at which a connection is replaced by a new one, before a server or a proxy cuts it. Default: none.
+    pub max_age: Option<Duration>,
     /// The time the token provider may take.
     pub token_timeout: Duration,
     /// The time from dialling to the open socket.
@@ -94,6 +99,8 @@ impl Settings {
             client: String::new(),
             token: TokenSource::None,
             backoff: BackoffRule::default(),
+            breaker: None,
+            max_age: None,
             token_timeout: Duration::from_secs(10),
             open_timeout: Duration::from_secs(10),
             hello_timeout: None,
@@ -125,6 +132,8 @@ impl Settings {
             ("ping_timeout", Some(self.ping_timeout)),
             ("health_check_interval", self.health_interval),
             ("silence_timeout", self.silence),
+            ("max_age", self.max_age),
+            ("breaker.pause", self.breaker.map(|breaker| breaker.pause)),
         ];
         for (name, time) in times {
             if time.is_some_and(|time| time.is_zero()) {
@@ -146,7 +155,7 @@ impl Settings {
     }
 
     fn check_backoff(&self) -> Result<(), Error> {
-        let BackoffRule { base, cap, jitter, .. } = self.backoff;
+        let BackoffRule { base, cap, jitter, max_attempts, .. } = self.backoff;
         if base.is_zero() {
             return wrong("backoff.base", "must be more than 0");
         }
@@ -155,6 +164,14 @@ impl Settings {
         }
         if !(jitter > 0.0 && jitter <= 1.0) {
             return wrong("backoff.jitter", "must be above 0 and at most 1");
+        }
+        if let Some(BreakerRule { failures, .. }) = self.breaker {
+            if failures == 0 {
+                return wrong("breaker.failures", "must be more than 0");
+            }
+            if max_attempts > 0 && failures >= max_attempts {
+                return wrong("breaker.failures", "must be less than `max_attempts`, or the breaker never opens");
+            }
         }
         Ok(())
     }

@@ -1,0 +1,86 @@
+//! Refusals, the circuit breaker and the maximum age over real sockets.
+
+use super::peer::{Diary, Server, soon};
+use everwire::{BreakerRule, BreakerState, Cause, Client, ClientBuilder, Dialect, Lifecycle};
+use futures::{StreamExt, channel::mpsc};
+use std::time::Duration;
+
+fn raw(server: &Server) -> ClientBuilder {
+    let builder = Client::builder(Dialect::raw()).url(server.url());
+    builder.backoff(Duration::from_millis(5), Duration::from_millis(20)).max_attempts(0)
+}
+
+// S2-10: over HTTP, where trying again would not mend it; everything else is tried again.
+#[tokio::test]
+async fn a_refused_handshake_is_the_end_or_another_try() {
+    for status in [401, 403, 404, 410] {
+        let server = Server::start().await;
+        let client = raw(&server).build().unwrap();
+        client.connect().unwrap();
+        server.refuse(status, "").await;
+        let cause = soon(client.closed()).await;
+        assert!(matches!(&cause, Cause::Fatal(error) if error.status() == Some(status)), "{cause}");
+        assert_eq!(client.stats().dials, 1);
+    }
+    for status in [429, 500, 503] {
+        let server = Server::start().await;
+        let client = raw(&server).build().unwrap();
+        client.connect().unwrap();
+        server.refuse(status, "").await;
+        let _peer = server.accept().await;
+        soon(client.ready()).await.unwrap();
+    }
+}
+
+// S2-10
+#[tokio::test]
+async fn a_close_that_refuses_is_the_end() {
+    for code in [1008, 4401, 4403] {
+        let server = Server::start().await;
+        let client = raw(&server).build().unwrap();
+        client.connect().unwrap();
+        server.accept().await.close(code, "no").await;
+        let cause = soon(client.closed()).await;
+        assert!(matches!(&cause, Cause::ByServer(error) if error.close_code() == Some(code)), "{cause}");
+    }
+}
+
+// S3-3
+#[tokio::test]
+async fn a_breaker_opens_and_lets_one_try_through() {
+    let server = Server::start().await;
+    let rule = BreakerRule { failures: 2, pause: Duration::from_millis(300) };
+    let client = raw(&server).breaker(rule).build().unwrap();
+    let (sender, mut states) = mpsc::unbounded();
+    client
+        .on_lifecycle(move |step| {
+            if let Lifecycle::Breaker { state, .. } = step {
+                let _ = sender.unbounded_send(*state);
+            }
+        })
+        .detach();
+    client.connect().unwrap();
+    server.refuse(500, "").await;
+    server.refuse(500, "").await;
+    assert_eq!(soon(states.next()).await, Some(BreakerState::Open));
+    server.refuse(500, "").await;
+    let _peer = server.accept().await;
+    soon(client.ready()).await.unwrap();
+    let states: Vec<_> = states.take(4).collect().await;
+    assert_eq!(states, [BreakerState::HalfOpen, BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed]);
+}
+
+// S2-8
+#[tokio::test]
+async fn a_connection_is_replaced_at_its_maximum_age() {
+    let server = Server::start().await;
+    let client = raw(&server).max_connection_age(Duration::from_millis(200)).build().unwrap();
+    let diary = Diary::of(&client);
+    client.connect().unwrap();
+    let mut peer = server.accept().await;
+    assert_eq!(peer.close_frame().await, Some((1000, "client renews the connection".into())));
+    let _peer = server.accept().await;
+    diary.until("reconnecting").await;
+    soon(client.ready()).await.unwrap();
+    assert!(!diary.words().contains(&"backing-off".to_owned()), "{:?}", diary.words());
+}
