@@ -14,7 +14,7 @@ pub struct BackoffRule {
     /// The ceiling doubles with each failure up to this. Default 5 s.
     pub cap: Duration,
     /// The share of a wait that is random, above 0 and up to 1. Default 1: anywhere between nothing and the ceiling, which
-    /// spreads a herd best.
+    /// spreads a herd best. Waits at the cap are at least half of it.
     pub jitter: f64,
     /// The number of tries in a row that may fail before the client gives up; 0 for no end. Default 5.
     pub max_attempts: u32,
@@ -58,9 +58,12 @@ impl Backoff {
     pub(super) fn next(&mut self, pace: Pace, random: &mut Random) -> Duration {
         let doubled = self.rule.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1);
-        let (ceiling, jitter) = match pace {
-            Pace::Normal => (doubled.min(self.rule.cap), self.rule.jitter),
-            Pace::Slower => (self.rule.cap, self.rule.jitter.min(0.5)),
+        // A server that has been away for so long has many who want it back: by now the herd is spread, and what counts is
+        // how often it asks (docs/HERD.md).
+        let patient = pace == Pace::Slower || doubled >= self.rule.cap;
+        let (ceiling, jitter) = match patient {
+            true => (self.rule.cap, self.rule.jitter.min(0.5)),
+            false => (doubled, self.rule.jitter),
         };
         ceiling.mul_f64(1.0 - jitter * random.fraction()).max(FLOOR.min(ceiling))
     }
@@ -99,7 +102,7 @@ mod tests {
             backoff.reset();
             assert!(backoff.next(Pace::Normal, &mut random) <= rule.base);
         }
-        // The mean of a uniform draw is half the ceilings (45 s in all).
-        assert!((21.5..23.5).contains(&(sum.as_secs_f64() / 1_000.0)), "{sum:?}");
+        // The mean of a uniform draw is half the ceilings (15 s in all), at the cap three quarters of it (30 s in all).
+        assert!((29.0..31.0).contains(&(sum.as_secs_f64() / 1_000.0)), "{sum:?}");
     }
 }

@@ -14,6 +14,8 @@ pub(crate) use core::prelude::v1::test;
 pub(crate) use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod happenings;
+#[cfg(native)]
+mod herd;
 mod link;
 mod random;
 mod rules;

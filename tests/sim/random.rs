@@ -25,6 +25,12 @@ impl Random {
         Duration::from_micros(self.below(time.as_micros() as u64 + 1))
     }
 
+    /// A number in `0.0..1.0`.
+    #[cfg(native)]
+    pub(crate) fn fraction(&mut self) -> f64 {
+        self.below(1 << 31) as f64 / (1_u64 << 31) as f64
+    }
+
     pub(crate) fn seconds(&mut self, most: u64) -> Duration {
         self.up_to(Duration::from_secs(most))
     }

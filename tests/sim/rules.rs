@@ -49,7 +49,7 @@ pub(crate) struct Seen {
     timeouts: u64,
     fetches: u64,
     ends: BTreeMap<&'static str, u64>,
-    /// How the waits lie between nothing and their ceiling, in tenths.
+    /// How the waits below the cap lie between nothing and their ceiling, in tenths.
     waits: [u64; 10],
 }
 
@@ -244,7 +244,7 @@ impl Rules {
         let ceiling = doubled.min(self.backoff.cap);
         self.failures += 1;
         self.waited = Some(delay);
-        if delay <= ceiling && ceiling >= Duration::from_secs(1) {
+        if delay <= ceiling && ceiling >= Duration::from_secs(1) && doubled < self.backoff.cap {
             seen.waits[(delay.as_secs_f64() / ceiling.as_secs_f64() * 9.999) as usize] += 1;
         }
         // A wait that a busy server asked for may be longer than it is our turn to wait.

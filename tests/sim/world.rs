@@ -317,7 +317,7 @@ impl Ord for Planned {
     }
 }
 
-fn url() -> UrlParts {
+pub(crate) fn url() -> UrlParts {
     UrlParts {
         scheme: "https".into(),
         has_credentials: false,
