@@ -51,6 +51,11 @@ impl Peer {
         Self { child, lines }
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(mut self) {
         timeout(PATIENCE, self.child.wait()).await.expect("an end in time").expect("an end");

@@ -159,7 +159,7 @@ type Wait = fn(u32, f64, f64) -> f64;
 
 fn stream_js(n: u32, _: f64, drawn: f64) -> f64 {
     let most = (500.0 + 2_000.0 * f64::from(n)).min(5_000.0);
-    let least = (2_000.0 * f64::from(n - 1)).max(250.0).min(5_000.0);
+    let least = (2_000.0 * f64::from(n - 1)).clamp(250.0, 5_000.0);
     least + drawn * (most - least)
 }
 
