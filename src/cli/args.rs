@@ -2,12 +2,13 @@
 
 use crate::{duration, exit::EXIT_CODES};
 use clap::{Args, Parser, Subcommand};
-use everwire::server::RECORDED_EVENTS;
+use clap_complete::Shell;
+use everwire::{Preset, server::RECORDED_EVENTS};
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// Real-time events over WebSockets: serve them, listen to them, see both in a demo.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(name = "everwire", version, after_help = EXIT_CODES, args_override_self = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,6 +22,19 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Connect to a server and print its events
     Listen(Box<ListenArgs>),
+    /// Connect to a server, send messages, and print what comes back
+    Send(Box<SendArgs>),
+    /// Print the completions of a shell: `everwire completions bash > /etc/bash_completion.d/everwire`
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the man page: `everwire man | man -l -`; or write those of all commands
+    Man {
+        /// Write a page for every command into this folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -90,20 +104,8 @@ pub(crate) struct DemoArgs {
 #[derive(Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct ListenArgs {
-    /// The server: ws://, wss://, http:// or https://
-    pub(crate) url: String,
-    /// How to talk to it: stream, stream-v1, envelope, raw, or a file that describes a dialect as JSON
-    #[arg(long, default_value = "stream", value_name = "NAME|FILE.json")]
-    pub(crate) dialect: String,
-    /// A parameter of the dialect, such as api_key=demo; name:=JSON for one that is no string
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
-    pub(crate) params: Vec<(String, serde_json::Value)>,
-    /// The token. It cannot be refreshed, and others on this machine may see it here: prefer the variable
-    #[arg(long, env = "EVERWIRE_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
-    /// A shell command that prints a token; run again whenever a fresh one is needed. It wins over --token
-    #[arg(long, value_name = "COMMAND")]
-    pub(crate) token_command: Option<String>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
     /// Print events of this type only: message.new, message.* (one level), call.** (many). Repeatable
     #[arg(long = "filter", value_name = "PATTERN")]
     pub(crate) filters: Vec<String>,
@@ -116,9 +118,88 @@ pub(crate) struct ListenArgs {
     /// Do not tell on stderr what happens to the connection
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    /// A text message to send. Repeatable; without any message, each line of stdin is one
+    #[arg(long = "message", short, value_name = "TEXT")]
+    pub(crate) messages: Vec<String>,
+    /// A file to send as a binary message, after the texts. Repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Vec<PathBuf>,
+    /// Wait for this many events after sending, and print them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) replies: u64,
+    /// How long to wait for each of them
+    #[arg(long, default_value = "10s", value_parser = duration::parse, value_name = "TIME")]
+    pub(crate) reply_timeout: Duration,
+    /// Only events of this type are replies. Repeatable
+    #[arg(long = "filter", value_name = "PATTERN")]
+    pub(crate) filters: Vec<String>,
+    /// Print every event as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Do not tell on stderr what happens to the connection
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// How to connect: the same for every command that does.
+#[derive(Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectArgs {
+    /// The server: ws://, wss://, http:// or https:// [default: what the dialect names]
+    #[arg(value_name = "URL")]
+    pub(crate) positional_url: Option<String>,
+    /// The same, for the file of --config
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) url: Option<String>,
+    /// A file with options, as TOML: `dialect = "raw"`, `header = ["A: 1"]`, `[param]`. What stands here wins
+    #[arg(long, env = "EVERWIRE_CONFIG", value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// Settings for a kind of use: trading, llm_stream, dashboard or minimal
+    #[arg(long, value_parser = preset, value_name = "NAME")]
+    pub(crate) preset: Option<Preset>,
+    /// Take settings from the variables WS_OPEN_TIMEOUT, WS_PING_INTERVAL and so on; what is given here wins
+    #[arg(long)]
+    pub(crate) env: bool,
+    /// How to talk to it: stream, stream-v1, envelope, raw, or a file that describes a dialect as JSON
+    #[arg(long, default_value = "stream", value_name = "NAME|FILE.json")]
+    pub(crate) dialect: String,
+    /// A parameter of the dialect, such as api_key=demo; name:=JSON for one that is no string
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub(crate) params: Vec<(String, serde_json::Value)>,
+    /// The token. It cannot be refreshed, and others on this machine may see it here: prefer the variable
+    #[arg(long, env = "EVERWIRE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// A shell command that prints a token; run again whenever a fresh one is needed. It wins over --token
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) token_command: Option<String>,
     /// Tries in a row that may fail; 0 for no end [default: 5]
     #[arg(long, value_name = "N")]
     pub(crate) max_attempts: Option<u32>,
+    /// Do not connect again after a failure
+    #[arg(long)]
+    pub(crate) no_reconnect: bool,
+    /// The share of a wait that is random, above 0 and up to 1 [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) jitter: Option<f64>,
+    /// The largest message to take, in bytes [default: 1048576]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_message_size: Option<usize>,
+    /// How many events may wait within the client [default: 1024]
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) event_capacity: Option<usize>,
+    /// The seed of all randomness, to replay a run
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) seed: Option<u64>,
+    /// A subprotocol to offer. Repeatable
+    #[arg(long = "protocol", value_name = "NAME")]
+    pub(crate) protocols: Vec<String>,
     /// A header for the handshake. Repeatable
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
@@ -145,6 +226,15 @@ pub(crate) struct Times {
     /// For the token command
     #[arg(long, value_parser = duration::parse, value_name = "TIME")]
     pub(crate) token_timeout: Option<Duration>,
+    /// For a sign of life after a network change
+    #[arg(long, value_parser = duration::parse, value_name = "TIME")]
+    pub(crate) probe_timeout: Option<Duration>,
+    /// Between pings of the protocol; `none` sends none [default: none]
+    #[arg(long, value_parser = interval, value_name = "TIME")]
+    pub(crate) ping_interval: Option<Interval>,
+    /// From a ping to a sign of life [default: 10s]
+    #[arg(long, value_parser = duration::parse, value_name = "TIME", requires = "ping_interval")]
+    pub(crate) ping_timeout: Option<Duration>,
     /// Between health checks
     #[arg(long, value_parser = duration::parse, value_name = "TIME")]
     pub(crate) health_check_interval: Option<Duration>,
@@ -160,6 +250,17 @@ pub(crate) struct Times {
     /// How long a connection must last for the waits to start anew
     #[arg(long, value_parser = duration::parse, value_name = "TIME")]
     pub(crate) stable_after: Option<Duration>,
+}
+
+/// A time, or none.
+pub(crate) type Interval = Option<Duration>;
+
+fn interval(text: &str) -> Result<Interval, String> {
+    if text == "none" { Ok(None) } else { duration::parse(text).map(Some) }
+}
+
+fn preset(name: &str) -> Result<Preset, String> {
+    name.parse().map_err(|error: everwire::Error| error.message().to_owned())
 }
 
 fn param(text: &str) -> Result<(String, serde_json::Value), String> {

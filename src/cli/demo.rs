@@ -2,8 +2,8 @@
 
 use crate::{
     args::DemoArgs,
+    connect,
     exit::Failure,
-    listen,
     output::Output,
     serve::{bind, replay},
     signal::Interrupt,
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     };
     drop(replay);
     let reported = pages.last_reports().await;
-    listen::close(&client, &mut interrupt).await;
+    connect::close(&client, &mut interrupt).await;
     tokio::select! {
         () = running.shutdown() => {}
         () = interrupt.wait() => {}

@@ -1,0 +1,127 @@
+//! The client that a command line describes.
+
+use crate::{args::ConnectArgs, exit::Failure, signal::Interrupt};
+use everwire::{Client, ClientBuilder, Dialect, Error, ErrorKind};
+use std::fs;
+use tokio::process::Command;
+
+/// The time within which a ping is answered, where only its interval is given.
+const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A preset first, then the environment, then what is given one by one.
+pub(crate) fn builder(args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
+    let mut builder = Client::builder(dialect(&args.dialect)?);
+    if let Some(url) = args.positional_url.as_ref().or(args.url.as_ref()) {
+        builder = builder.url(url);
+    }
+    if let Some(preset) = args.preset {
+        builder = builder.preset(preset);
+    }
+    if args.env {
+        builder = builder.env();
+    }
+    for (name, value) in &args.params {
+        builder = builder.param(name, value);
+    }
+    for (name, value) in &args.headers {
+        builder = builder.header(name, value);
+    }
+    for protocol in &args.protocols {
+        builder = builder.protocol(protocol);
+    }
+    if let Some(path) = &args.ca {
+        let pem = fs::read(path).map_err(|error| Failure::machine(format!("{}: {error}", path.display())))?;
+        builder = builder.root_certificate(pem);
+    }
+    builder = times(limits(builder, args), args);
+    Ok(match (&args.token_command, &args.token) {
+        (Some(command), _) => {
+            let command = command.clone();
+            builder.token_provider(move || token_from(command.clone()))
+        }
+        (None, Some(token)) => builder.token(token),
+        (None, None) => builder,
+    })
+}
+
+fn limits(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
+    if let Some(attempts) = args.max_attempts {
+        builder = builder.max_attempts(attempts);
+    }
+    if args.no_reconnect {
+        builder = builder.reconnect(false);
+    }
+    if let Some(jitter) = args.jitter {
+        builder = builder.jitter(jitter);
+    }
+    if let Some(bytes) = args.max_message_size {
+        builder = builder.max_message_size(bytes);
+    }
+    if let Some(events) = args.event_capacity {
+        builder = builder.event_capacity(events);
+    }
+    match args.seed {
+        Some(seed) => builder.seed(seed),
+        None => builder,
+    }
+}
+
+fn times(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
+    let times = &args.times;
+    type Setter = fn(ClientBuilder, std::time::Duration) -> ClientBuilder;
+    let settings: [(_, Setter); 8] = [
+        (times.open_timeout, ClientBuilder::open_timeout),
+        (times.hello_timeout, ClientBuilder::hello_timeout),
+        (times.close_timeout, ClientBuilder::close_timeout),
+        (times.token_timeout, ClientBuilder::token_timeout),
+        (times.probe_timeout, ClientBuilder::probe_timeout),
+        (times.health_check_interval, ClientBuilder::health_check_interval),
+        (times.silence_timeout, ClientBuilder::silence_timeout),
+        (times.stable_after, ClientBuilder::stable_after),
+    ];
+    for (time, set) in settings {
+        if let Some(time) = time {
+            builder = set(builder, time);
+        }
+    }
+    if let Some(interval) = times.ping_interval {
+        builder = builder.ping(interval, times.ping_timeout.unwrap_or(PING_TIMEOUT));
+    }
+    match (times.backoff_base, times.backoff_cap) {
+        (Some(base), Some(cap)) => builder.backoff(base, cap),
+        _ => builder,
+    }
+}
+
+/// A dialect by its name, or from a file.
+pub(crate) fn dialect(name: &str) -> Result<Dialect, Failure> {
+    if !name.ends_with(".json") {
+        return Ok(Dialect::builtin(name)?);
+    }
+    let text = fs::read_to_string(name).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    Dialect::from_json(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))
+}
+
+/// Runs the command that prints a token. What it says on stderr is the user's to read; its output is never shown.
+async fn token_from(command: String) -> Result<String, Error> {
+    let failed = |message: String| Error::new(ErrorKind::Token, message);
+    let run =
+        Command::new("sh").arg("-c").arg(command).stderr(std::process::Stdio::inherit()).kill_on_drop(true).output();
+    let output = run.await.map_err(|error| failed(format!("the token command cannot be run: {error}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("the token command failed: {}", output.status)));
+    }
+    let token = String::from_utf8(output.stdout).map_err(|_| failed("the token is not UTF-8".to_owned()))?;
+    match token.trim() {
+        "" => Err(failed("the token command printed nothing".to_owned())),
+        token => Ok(token.to_owned()),
+    }
+}
+
+/// Closes with 1000 and waits for the answer, unless the user does not want to wait.
+pub(crate) async fn close(client: &Client, interrupt: &mut Interrupt) {
+    tokio::select! {
+        () = client.close() => {}
+        () = interrupt.wait() => {}
+    }
+}
