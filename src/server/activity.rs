@@ -98,6 +98,12 @@ pub struct Stats {
     pub messages_received: u64,
     /// Messages received that were not JSON objects or arrays.
     pub malformed: u64,
+    /// Sessions of the everwire protocol, connected or not.
+    pub sessions: usize,
+    /// Connections that went on with a session.
+    pub resumed: u64,
+    /// Numbered messages that came again, and were dropped.
+    pub duplicates: u64,
     /// Events published.
     pub published: u64,
     /// Messages written to sockets, of all kinds.
@@ -115,6 +121,8 @@ pub(super) struct Counters {
     pub(super) health_checks: Counter,
     pub(super) messages_received: Counter,
     pub(super) malformed: Counter,
+    pub(super) resumed: Counter,
+    pub(super) duplicates: Counter,
     pub(super) published: Counter,
     pub(super) messages_sent: Counter,
     pub(super) bytes_sent: Counter,
@@ -150,7 +158,7 @@ impl Counters {
         *codes.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
     }
 
-    pub(super) fn snapshot(&self, connections: usize) -> Stats {
+    pub(super) fn snapshot(&self, connections: usize, sessions: usize) -> Stats {
         fn copy<K: Clone + Ord>(codes: &Mutex<BTreeMap<K, u64>>) -> BTreeMap<K, u64> {
             codes.lock().unwrap_or_else(PoisonError::into_inner).clone()
         }
@@ -165,6 +173,9 @@ impl Counters {
             health_checks: self.health_checks.get(),
             messages_received: self.messages_received.get(),
             malformed: self.malformed.get(),
+            sessions,
+            resumed: self.resumed.get(),
+            duplicates: self.duplicates.get(),
             published: self.published.get(),
             messages_sent: self.messages_sent.get(),
             bytes_sent: self.bytes_sent.get(),

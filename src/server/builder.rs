@@ -5,6 +5,7 @@ use super::{
     activity::{Activity, Counters},
     files,
     registry::Registry,
+    sessions::{Retention, Sessions},
     token::Tokens,
 };
 use crate::proto::{Error, ErrorKind};
@@ -35,6 +36,7 @@ pub(super) struct Limits {
     pub(super) max_connections: usize,
     pub(super) queue_messages: usize,
     pub(super) queue_bytes: usize,
+    pub(super) retention: Retention,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             max_connections: 10_000,
             queue_messages: 1024,
             queue_bytes: 4 << 20,
+            retention: Retention::default(),
         }
     }
 }
@@ -148,6 +151,28 @@ impl ServerBuilder {
         self
     }
 
+    /// How many events, and bytes of them, a session of the everwire protocol keeps until its client has acknowledged them;
+    /// the oldest make room, and the client is told of a gap. Default: 1,000 events, 1 MiB. An event is kept once, however
+    /// many sessions keep it.
+    pub fn retention(mut self, messages: usize, bytes: usize) -> Self {
+        self.limits.retention.messages = messages;
+        self.limits.retention.bytes = bytes;
+        self
+    }
+
+    /// How long a session of the everwire protocol is kept without a connection. Default: 120 s.
+    pub fn retention_time(mut self, time: Duration) -> Self {
+        self.limits.retention.time = time;
+        self
+    }
+
+    /// How many sessions of the everwire protocol there may be, connected or not. For one more, the one that has been without
+    /// a connection for longest is forgotten; if there is none, the client is refused with code 71. Default: 10,000.
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.limits.retention.max_sessions = sessions;
+        self
+    }
+
     /// The folder to serve at `/`. [`Server::bind`] serves it; [`Server::router`] does not.
     pub fn www(mut self, folder: impl Into<PathBuf>) -> Self {
         self.www = Some(folder.into());
@@ -179,6 +204,7 @@ impl ServerBuilder {
                 tokens,
                 limits: self.limits,
                 registry: Registry::new(),
+                sessions: Sessions::new(),
                 counters: Counters::default(),
                 observer: self.observer,
                 www: self.www.as_deref().map(files::folder),
@@ -202,6 +228,7 @@ impl ServerBuilder {
             ("auth_deadline", limits.auth_deadline),
             ("idle_timeout", limits.idle_timeout),
             ("close_timeout", limits.close_timeout),
+            ("retention_time", limits.retention.time),
         ] {
             if value.is_zero() {
                 return Err(wrong(name, "must be more than 0"));
@@ -212,6 +239,9 @@ impl ServerBuilder {
             ("max_connections", limits.max_connections),
             ("queue.messages", limits.queue_messages),
             ("queue.bytes", limits.queue_bytes),
+            ("retention.messages", limits.retention.messages),
+            ("retention.bytes", limits.retention.bytes),
+            ("max_sessions", limits.retention.max_sessions),
         ] {
             if value == 0 {
                 return Err(wrong(name, "must be more than 0"));
@@ -256,6 +286,10 @@ mod tests {
             (builder().max_connections(0), "max_connections"),
             (builder().queue(0, 1), "queue.messages"),
             (builder().queue(1, 0), "queue.bytes"),
+            (builder().retention(0, 1), "retention.messages"),
+            (builder().retention(1, 0), "retention.bytes"),
+            (builder().retention_time(zero), "retention_time"),
+            (builder().max_sessions(0), "max_sessions"),
         ] {
             assert_eq!(wrong_setting(builder).as_deref(), Some(want));
         }

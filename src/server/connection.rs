@@ -3,14 +3,19 @@
 use super::{
     Shared,
     activity::{Activity, End},
-    protocol::{self, Credentials, Inbound, Protocol, Query},
+    protocol::{self, Credentials, Frame, Inbound, Protocol, Query},
     queue::Pending,
     refusal::Refusal,
     registry::{Order, Registry, Seat},
+    sessions::{Attached, Full, Point, Welcome},
     upgrade::Socket,
 };
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use std::{future, pin::Pin, sync::Arc};
+use std::{
+    future,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -41,12 +46,14 @@ struct Connection {
     server: Arc<Shared>,
     protocol: Protocol,
     seat: Seat,
+    /// The session, once the client was let in, where the protocol has sessions.
+    session: OnceLock<Attached>,
 }
 
 /// Serves a connection until it has ended.
 pub(super) async fn run(server: Arc<Shared>, protocol: Protocol, query: Query, mut socket: Socket) {
     let (seat, mut pending) = Registry::join(&server.registry, &server.limits);
-    let connection = Connection { server, protocol, seat };
+    let connection = Connection { server, protocol, seat, session: OnceLock::new() };
     let outcome = tokio::select! {
         biased;
         order = connection.seat.ordered() => Outcome::Ordered(order),
@@ -59,7 +66,7 @@ pub(super) async fn run(server: Arc<Shared>, protocol: Protocol, query: Query, m
 /// Accepts a WebSocket on a path that nobody serves, only to close it: 1000 tells the client not to come again.
 pub(super) async fn run_on_wrong_path(server: Arc<Shared>, socket: Socket) {
     let (seat, pending) = Registry::join(&server.registry, &server.limits);
-    let connection = Connection { server, protocol: Protocol::Stream, seat };
+    let connection = Connection { server, protocol: Protocol::Stream, seat, session: OnceLock::new() };
     let order = Order::close(1000, "there is no such path");
     let end = connection.finish(Outcome::Ordered(order), socket, pending).await;
     connection.ended(&end);
@@ -71,7 +78,9 @@ impl Connection {
             Ok(credentials) => credentials,
             Err(outcome) => return outcome,
         };
-        self.admit(credentials);
+        if let Err(refusal) = self.admit(credentials, pending) {
+            return refusal.into();
+        }
         let (mut sink, mut stream) = socket.split();
         tokio::select! {
             outcome = self.read(&mut stream) => outcome,
@@ -80,23 +89,39 @@ impl Connection {
     }
 
     async fn authenticate(&self, query: Query, socket: &mut Socket) -> Result<Credentials, Outcome> {
-        query.check(self.server.api_key.as_deref())?;
+        let api_key = self.server.api_key.as_deref();
+        if self.protocol != Protocol::Everwire {
+            query.check(api_key)?;
+        }
         let credentials = match self.protocol {
             Protocol::StreamV1 => Credentials::from_query(&query)?,
-            Protocol::Stream => {
+            protocol => {
                 let first = timeout(self.server.limits.auth_deadline, first_message(socket)).await;
                 let late = |_| Refusal::new(Refusal::TIMED_OUT, "no first message came in time");
-                Credentials::from_first_message(&first.map_err(late)??)?
+                let first = first.map_err(late)??;
+                match protocol {
+                    Protocol::Everwire => Credentials::from_wire(&first, api_key)?,
+                    _ => Credentials::from_first_message(&first)?,
+                }
             }
         };
         self.server.tokens.check(&credentials.token, &credentials.user_id, super::clock::now())?;
         Ok(credentials)
     }
 
-    fn admit(&self, credentials: Credentials) {
+    fn admit(&self, credentials: Credentials, pending: &mut Pending) -> Result<(), Refusal> {
         let id = &self.seat.connection_id;
+        let welcome = match self.protocol {
+            Protocol::Everwire => Some(self.welcome(&credentials)?),
+            _ => None,
+        };
         // The hello is the first message in an empty queue, and events follow it.
-        let _ = self.seat.push(self.protocol.hello(id, &credentials.user).into());
+        let _ = self.seat.push(self.protocol.hello(id, &credentials.user, welcome.as_ref()).into());
+        if let Some(Welcome { attached, .. }) = welcome {
+            self.seat.follow_session();
+            pending.follow(attached.clone());
+            let _ = self.session.set(attached);
+        }
         self.server.counters.accepted.add(1);
         self.server.notify(&Activity::Connected {
             connection_id: id,
@@ -104,6 +129,17 @@ impl Connection {
             protocol: self.protocol,
         });
         self.seat.admit(credentials.user_id);
+        Ok(())
+    }
+
+    /// Goes on with the session that the client asks for, or begins one.
+    fn welcome(&self, credentials: &Credentials) -> Result<Welcome, Refusal> {
+        let Shared { sessions, limits, counters, .. } = &*self.server;
+        let point = credentials.session.as_ref().map(|(session, last)| Point { session, last: *last });
+        let welcome = sessions.welcome(self.seat.peer(), &credentials.user_id, point, limits);
+        let welcome = welcome.map_err(|Full| Refusal::new(Refusal::TOO_MANY_CONNECTIONS, "too many sessions"))?;
+        counters.resumed.add(usize::from(welcome.resumed));
+        Ok(welcome)
     }
 
     async fn read(&self, stream: &mut (impl Stream<Item = Result<Message, SocketError>> + Unpin)) -> Outcome {
@@ -124,18 +160,38 @@ impl Connection {
 
     fn received(&self, text: &str) {
         let Connection { server, seat, .. } = self;
+        if let Some(session) = self.session.get() {
+            return self.received_in_session(session, text);
+        }
         match protocol::inbound(text) {
             Inbound::HealthCheck => {
                 server.counters.health_checks.add(1);
                 server.push(seat, protocol::health_check(&seat.connection_id).into());
             }
-            Inbound::Message => {
-                server.counters.messages_received.add(1);
-                let user_id = seat.user_id().unwrap_or_default();
-                server.notify(&Activity::Message { connection_id: &seat.connection_id, user_id, text });
-            }
+            Inbound::Message => self.message(text),
             Inbound::Malformed => server.counters.malformed.add(1),
         }
+    }
+
+    fn received_in_session(&self, session: &Attached, text: &str) {
+        let counters = &self.server.counters;
+        match protocol::frame(text) {
+            Frame::Ack(up_to) => session.acknowledge(up_to),
+            Frame::Ping => {
+                counters.health_checks.add(1);
+                self.server.push(&self.seat, r#"{"type":"wire.pong"}"#.into());
+            }
+            Frame::Message(Some(number)) if !session.take(number) => counters.duplicates.add(1),
+            Frame::Message(_) => self.message(text),
+            Frame::Other => {}
+            Frame::Malformed => counters.malformed.add(1),
+        }
+    }
+
+    fn message(&self, text: &str) {
+        self.server.counters.messages_received.add(1);
+        let (connection_id, user_id) = (&self.seat.connection_id, self.seat.user_id().unwrap_or_default());
+        self.server.notify(&Activity::Message { connection_id, user_id, text });
     }
 
     /// Writes what is pushed. All that waits goes out together, and is flushed when nothing more waits.
@@ -205,7 +261,7 @@ impl Connection {
                 socket.feed(Message::Text(text)).await?;
             }
             if let Some(refusal) = refusal {
-                socket.feed(Message::Text(refusal.to_json().into())).await?;
+                socket.feed(Message::Text(self.protocol.error(&refusal).into())).await?;
             }
         }
         // Nothing more is taken for this client from here on.
@@ -216,6 +272,10 @@ impl Connection {
     }
 
     fn ended(&self, end: &End) {
+        if let Some(session) = self.session.get() {
+            // A client that closes for good comes back for nothing.
+            self.server.sessions.leave(session, matches!(end, End::ByClient { code: Some(1000), .. }));
+        }
         self.server.counters.ended(end);
         let connection_id = &self.seat.connection_id;
         self.server.notify(&Activity::Disconnected { connection_id, user_id: self.seat.user_id(), end });

@@ -1,4 +1,4 @@
-//! The server half: it speaks the dialects `stream` and `stream-v1` from the other end.
+//! The server half: it speaks the dialects `stream`, `stream-v1` and `everwire` from the other end.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), everwire::Error> {
@@ -26,6 +26,7 @@ mod queue;
 mod recorded;
 mod refusal;
 mod registry;
+mod sessions;
 mod token;
 mod upgrade;
 
@@ -67,6 +68,7 @@ struct Shared {
     tokens: token::Tokens,
     limits: Limits,
     registry: Arc<Registry>,
+    sessions: sessions::Sessions,
     counters: activity::Counters,
     observer: Option<builder::Observer>,
     www: Option<ServeDir>,
@@ -116,6 +118,7 @@ impl Server {
     }
 
     /// Sends an event to every client that is connected, and returns how many these are. It is written as JSON once.
+    /// Sessions of the everwire protocol that have lost their connection get it when they come back.
     /// Clients find the type of an event fastest where it is the first field.
     ///
     /// This never waits: a client that reads too slowly is closed, see [`ServerBuilder::queue`].
@@ -135,10 +138,12 @@ impl Server {
     pub fn publish_text(&self, event: impl Into<String>) -> usize {
         let text = Utf8Bytes::from(event.into());
         self.shared.counters.published.add(1);
-        let mut count = 0;
+        let mut count = self.shared.sessions.publish(&text, &self.shared.limits);
         self.shared.registry.for_each_live(|peer| {
-            self.shared.push(peer, text.clone());
-            count += 1;
+            if !peer.has_session() {
+                self.shared.push(peer, text.clone());
+                count += 1;
+            }
         });
         count
     }
@@ -155,12 +160,18 @@ impl Server {
 
     /// The counts so far.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.snapshot(self.connections())
+        self.shared.counters.snapshot(self.connections(), self.shared.sessions.count(&self.shared.limits))
     }
 
     /// Drops every socket without a close frame, as a broken network does. To test how a client recovers.
     pub fn drop_connections(&self) -> usize {
         self.shared.registry.order_all(&Order::Drop)
+    }
+
+    /// Forgets every session of the everwire protocol and drops their sockets, as a crash does. To test how a client tells of
+    /// a gap.
+    pub fn forget_sessions(&self) -> usize {
+        self.shared.sessions.forget_all()
     }
 
     /// Closes every connection with this code and reason, after what waits to be written to it.
@@ -225,6 +236,10 @@ fn routes() -> Router<Arc<Shared>> {
         .route(
             Protocol::StreamV1.path(),
             get(|server, query, upgrade| accept(Protocol::StreamV1, server, query, upgrade)),
+        )
+        .route(
+            Protocol::Everwire.path(),
+            get(|server, query, upgrade| accept(Protocol::Everwire, server, query, upgrade)),
         )
 }
 

@@ -1,9 +1,10 @@
-//! The two dialects the server speaks: where a client's credentials come from, and what the hello and a health check
+//! The dialects the server speaks: where a client's credentials come from, and what the hello and a health check
 //! look like.
 
-use super::{clock, refusal::Refusal};
+use super::{clock, refusal::Refusal, sessions::Welcome};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// The dialect of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,7 +14,12 @@ pub enum Protocol {
     Stream,
     /// `/connect`: the query authenticates, and the first `health.check` is the hello.
     StreamV1,
+    /// `/everwire/v1`: everwire's own, which resumes: see `docs/PROTOCOL.md`.
+    Everwire,
 }
+
+/// The version of the everwire protocol.
+const VERSION: u64 = 1;
 
 /// The query of the URL of either dialect. It holds secrets, so it has no `Debug`.
 #[derive(Default, Deserialize)]
@@ -33,6 +39,8 @@ pub(super) struct Credentials {
     pub(super) token: String,
     pub(super) user: Map<String, Value>,
     pub(super) user_id: String,
+    /// The session to go on with, and the last event of it.
+    pub(super) session: Option<(String, u64)>,
 }
 
 impl Protocol {
@@ -41,6 +49,7 @@ impl Protocol {
         match self {
             Protocol::Stream => "stream",
             Protocol::StreamV1 => "stream-v1",
+            Protocol::Everwire => "everwire",
         }
     }
 
@@ -49,28 +58,44 @@ impl Protocol {
         match self {
             Protocol::Stream => "/api/v2/connect",
             Protocol::StreamV1 => "/connect",
+            Protocol::Everwire => "/everwire/v1",
         }
     }
 
-    /// The first message to a client that was let in.
-    pub(super) fn hello(self, connection_id: &str, user: &Map<String, Value>) -> String {
+    /// The first message to a client that was let in; `welcome` where the dialect has sessions.
+    pub(super) fn hello(self, connection_id: &str, user: &Map<String, Value>, welcome: Option<&Welcome>) -> String {
         let created_at = clock::rfc3339(clock::now());
-        match self {
-            Protocol::Stream => json!({
-                "type": "connection.ok",
+        match (self, welcome) {
+            (_, Some(welcome)) => json!({
+                "type": "wire.hello",
+                "version": VERSION,
+                "session": welcome.attached.id(),
                 "connection_id": connection_id,
-                "created_at": created_at,
-                "me": user,
+                "user": user,
+                "resumed": welcome.resumed,
+                "last": welcome.last,
+                "received": welcome.received,
             }),
-            Protocol::StreamV1 => json!({
+            (Protocol::StreamV1, None) => json!({
                 "type": "health.check",
                 "cid": "*",
                 "connection_id": connection_id,
                 "created_at": created_at,
                 "me": own_user(user),
             }),
+            _ => json!({
+                "type": "connection.ok",
+                "connection_id": connection_id,
+                "created_at": created_at,
+                "me": user,
+            }),
         }
         .to_string()
+    }
+
+    /// An error as it is told to a client.
+    pub(super) fn error(self, refusal: &Refusal) -> String {
+        if self == Protocol::Everwire { refusal.to_wire() } else { refusal.to_json() }
     }
 }
 
@@ -100,9 +125,7 @@ fn own_user(user: &Map<String, Value>) -> Value {
 impl Query {
     /// Looks at what both dialects say in the query.
     pub(super) fn check(&self, api_key: Option<&str>) -> Result<(), Refusal> {
-        if api_key.is_some_and(|key| key != self.api_key) {
-            return Err(Refusal::new(Refusal::BAD_API_KEY, "the api_key is not valid"));
-        }
+        check_key(api_key, &self.api_key)?;
         if self.auth_type == "anonymous" {
             return Err(Refusal::new(Refusal::AUTH_FAILED, "anonymous connections are not allowed"));
         }
@@ -150,16 +173,86 @@ impl Credentials {
         Self::new(token, user, "json.user_id is missing")
     }
 
+    /// Reads the first message of the everwire protocol.
+    pub(super) fn from_wire(text: &str, api_key: Option<&str>) -> Result<Self, Refusal> {
+        #[derive(Deserialize)]
+        struct Connect {
+            #[serde(rename = "type")]
+            kind: String,
+            version: u64,
+            #[serde(default)]
+            token: String,
+            #[serde(default)]
+            user: Map<String, Value>,
+            #[serde(default)]
+            api_key: String,
+            #[serde(default)]
+            session: Option<String>,
+            #[serde(default)]
+            last: u64,
+        }
+        let first: Connect =
+            serde_json::from_str(text).map_err(|_| bad_input("the first frame must be wire.connect"))?;
+        if first.kind != "wire.connect" || first.version != VERSION {
+            return Err(bad_input("the first frame must be wire.connect of version 1"));
+        }
+        check_key(api_key, &first.api_key)?;
+        let credentials = Self::new(first.token, first.user, "user.id is missing")?;
+        Ok(Self { session: first.session.map(|session| (session, first.last)), ..credentials })
+    }
+
     fn new(token: String, user: Map<String, Value>, without_id: &'static str) -> Result<Self, Refusal> {
         match user.get("id").and_then(Value::as_str) {
-            Some(id) if !id.is_empty() => Ok(Self { token, user_id: id.to_owned(), user }),
+            Some(id) if !id.is_empty() => Ok(Self { token, user_id: id.to_owned(), user, session: None }),
             _ => Err(bad_input(without_id)),
         }
     }
 }
 
+fn check_key(api_key: Option<&str>, given: &str) -> Result<(), Refusal> {
+    match api_key {
+        Some(key) if key != given => Err(Refusal::new(Refusal::BAD_API_KEY, "the api_key is not valid")),
+        _ => Ok(()),
+    }
+}
+
 fn bad_input(message: &'static str) -> Refusal {
     Refusal::new(Refusal::BAD_INPUT, message)
+}
+
+/// What a client of the everwire protocol sent after the hello.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Frame {
+    /// It has the events up to this one.
+    Ack(u64),
+    /// A health check, which is answered.
+    Ping,
+    /// A message, with its number if it has one.
+    Message(Option<u64>),
+    /// A frame of the protocol that needs no answer, or that nobody knows.
+    Other,
+    /// No object with a type.
+    Malformed,
+}
+
+/// Reads a frame of the everwire protocol.
+pub(super) fn frame(text: &str) -> Frame {
+    #[derive(Deserialize)]
+    struct Read<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        seq: Option<u64>,
+        // In an application's own message it may be anything.
+        #[serde(default)]
+        up_to: Value,
+    }
+    match serde_json::from_str::<Read<'_>>(text) {
+        Ok(Read { kind, seq, .. }) if !kind.starts_with("wire.") => Frame::Message(seq),
+        Ok(Read { kind, up_to, .. }) if kind == "wire.ack" => up_to.as_u64().map_or(Frame::Malformed, Frame::Ack),
+        Ok(Read { kind, .. }) if kind == "wire.ping" => Frame::Ping,
+        Ok(_) => Frame::Other,
+        Err(_) => Frame::Malformed,
+    }
 }
 
 /// What a client sent after the hello.
@@ -234,9 +327,27 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_the_everwire_protocol_are_told_apart() {
+        for (text, wanted) in [
+            (r#"{"type":"wire.ack","up_to":7}"#, Frame::Ack(7)),
+            (r#"{"type":"wire.ack","up_to":-7}"#, Frame::Malformed),
+            (r#"{"type":"wire.ping"}"#, Frame::Ping),
+            (r#"{"type":"wire.later","x":1}"#, Frame::Other),
+            (r#"{"type":"order","up_to":"any"}"#, Frame::Message(None)),
+            (r#"{"type":"caf\u00e9","seq":7}"#, Frame::Message(Some(7))),
+            (r#"{"type":"order","seq":"7"}"#, Frame::Malformed),
+            (r#"{"seq":7}"#, Frame::Malformed),
+            ("[]", Frame::Malformed),
+        ] {
+            assert_eq!(frame(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn the_older_hello_carries_the_whole_own_user() {
         let user = json!({"id": "alice", "role": "admin"});
-        let hello: Value = serde_json::from_str(&Protocol::StreamV1.hello("c1", user.as_object().unwrap())).unwrap();
+        let hello: Value =
+            serde_json::from_str(&Protocol::StreamV1.hello("c1", user.as_object().unwrap(), None)).unwrap();
         assert_eq!(hello["type"], "health.check");
         assert_eq!(hello["connection_id"], "c1");
         assert_eq!(hello["me"]["id"], "alice");

@@ -1,5 +1,6 @@
 //! What waits to be written to one client: bounded in messages and in bytes, never waited for.
 
+use super::sessions::Attached;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -22,12 +23,17 @@ pub(super) struct Outgoing {
 pub(super) struct Pending {
     messages: mpsc::Receiver<Utf8Bytes>,
     bytes: Arc<AtomicUsize>,
+    /// Where numbered events come from, after what is in the queue.
+    session: Option<Attached>,
 }
 
 pub(super) fn bounded(max_messages: usize, max_bytes: usize) -> (Outgoing, Pending) {
     let (sender, receiver) = mpsc::channel(max_messages);
     let bytes = Arc::new(AtomicUsize::new(0));
-    (Outgoing { messages: sender, bytes: bytes.clone(), max_bytes }, Pending { messages: receiver, bytes })
+    (
+        Outgoing { messages: sender, bytes: bytes.clone(), max_bytes },
+        Pending { messages: receiver, bytes, session: None },
+    )
 }
 
 impl Outgoing {
@@ -54,16 +60,32 @@ impl Outgoing {
 }
 
 impl Pending {
+    /// Events come from this session too.
+    pub(super) fn follow(&mut self, session: Attached) {
+        self.session = Some(session);
+    }
+
     /// The next message, if one waits.
     pub(super) fn try_next(&mut self) -> Option<Utf8Bytes> {
-        let text = self.messages.try_recv().ok()?;
+        let Ok(text) = self.messages.try_recv() else { return self.session.as_mut()?.try_next() };
         self.bytes.fetch_sub(text.len(), Ordering::AcqRel);
         Some(text)
     }
 
     /// The next message; never, once nobody can push any more. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Utf8Bytes {
-        match self.messages.recv().await {
+        let event = async {
+            match &mut self.session {
+                Some(session) => session.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let message = tokio::select! {
+            biased;
+            message = self.messages.recv() => message,
+            event = event => return event,
+        };
+        match message {
             Some(text) => {
                 self.bytes.fetch_sub(text.len(), Ordering::AcqRel);
                 text

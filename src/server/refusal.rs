@@ -66,6 +66,18 @@ impl Refusal {
         self.close_code
     }
 
+    /// The `wire.error` message.
+    pub(super) fn to_wire(&self) -> String {
+        json!({
+            "type": "wire.error",
+            "code": self.code,
+            "message": self.message,
+            "status": self.status(),
+            "unrecoverable": self.close_code == FOR_GOOD,
+        })
+        .to_string()
+    }
+
     /// The `connection.error` message.
     pub(super) fn to_json(&self) -> String {
         json!({

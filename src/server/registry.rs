@@ -32,6 +32,8 @@ pub(super) struct Peer {
     pub(super) connection_id: String,
     /// Set once the client was let in.
     user_id: OnceLock<String>,
+    /// Set where events come from a session, which numbers them.
+    has_session: OnceLock<()>,
     outgoing: Outgoing,
     order: watch::Sender<Option<Order>>,
 }
@@ -76,6 +78,12 @@ impl Deref for Seat {
     }
 }
 
+impl Seat {
+    pub(super) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut peers = self.registry.lock();
@@ -102,8 +110,9 @@ impl Registry {
     pub(super) fn join(self: &Arc<Self>, limits: &Limits) -> (Seat, Pending) {
         let (outgoing, pending) = queue::bounded(limits.queue_messages, limits.queue_bytes);
         let peer = Arc::new(Peer {
-            connection_id: connection_id(),
+            connection_id: random_id(),
             user_id: OnceLock::new(),
+            has_session: OnceLock::new(),
             outgoing,
             order: watch::Sender::new(None),
         });
@@ -181,6 +190,15 @@ impl Peer {
         let _ = self.user_id.set(user_id);
     }
 
+    /// Events come from a session: what is published does not go here directly.
+    pub(super) fn follow_session(&self) {
+        let _ = self.has_session.set(());
+    }
+
+    pub(super) fn has_session(&self) -> bool {
+        self.has_session.get().is_some()
+    }
+
     fn is_live(&self) -> bool {
         self.user_id.get().is_some() && self.order.borrow().is_none() && !self.outgoing.is_closed()
     }
@@ -216,7 +234,7 @@ impl Peer {
 }
 
 /// A random id in the shape of a UUID of version 4.
-fn connection_id() -> String {
+pub(super) fn random_id() -> String {
     let (high, low) = (platform::seed(), platform::seed());
     let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | (0b10 << 62));
     let (node, clock) = (low & 0xffff_ffff_ffff, low >> 48);
@@ -230,7 +248,7 @@ mod tests {
 
     #[test]
     fn connection_ids_are_uuids_and_differ() {
-        let ids: HashSet<String> = (0..1000).map(|_| connection_id()).collect();
+        let ids: HashSet<String> = (0..1000).map(|_| random_id()).collect();
         assert_eq!(ids.len(), 1000);
         for id in ids {
             let parts: Vec<usize> = id.split('-').map(str::len).collect();

@@ -5,6 +5,7 @@ mod auth;
 mod ends;
 mod events;
 mod http;
+mod sessions;
 
 use everwire::server::{Activity, End, RECORDED_EVENTS, Recorded, Refusal, Running, Server, ServerBuilder};
 use futures::{SinkExt, StreamExt};
