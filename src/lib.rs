@@ -77,6 +77,7 @@ pub use client::{
     Client, ClientBuilder, Clients, Config, Event, EventStream, Pool, PoolOptions, PoolStats, Pooled, Preset,
     StreamOptions, StreamPolicy, Subscription,
 };
+pub use platform::TlsConfig;
 pub use proto::{
     BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode,
     ResumeMode, ResumePoint, Side, State, Stats,

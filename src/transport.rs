@@ -1,7 +1,7 @@
 //! What the driver asks of a socket: a connector that dials, and a transport that reads and writes without blocking.
 
 use crate::{
-    platform::MaybeSend,
+    platform::{MaybeSend, SocketOptions},
     proto::{CloseInfo, DialRequest, Error, Message, Payload},
 };
 use std::task::{Context, Poll};
@@ -60,10 +60,17 @@ pub(crate) trait Transport: MaybeSend + Unpin + 'static {
 }
 
 /// What a connector of either target is told once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SocketConfig {
     /// The largest message that is taken, in bytes.
     pub(crate) max_message_size: usize,
-    /// Root certificates to trust besides the system's, each a PEM file. A browser takes none.
-    pub(crate) root_certificates: Vec<Vec<u8>>,
+    /// What only native sockets can do.
+    pub(crate) options: SocketOptions,
+}
+
+impl SocketConfig {
+    /// The defaults, and this largest message.
+    pub(crate) fn new(max_message_size: usize) -> Self {
+        Self { max_message_size, options: SocketOptions::default() }
+    }
 }

@@ -237,7 +237,16 @@ fn what_a_browser_cannot_do_is_a_typed_error_before_anything_is_dialled() {
     };
     let unsupported = |path: &str| (ErrorKind::Unsupported, Some(path.to_owned()));
     assert_eq!(kinds(builder("wss://h").header("authorization", "x").build()), unsupported("headers"));
-    assert_eq!(kinds(builder("wss://h").root_certificate("pem").build()), unsupported("root_certificates"));
+    let native_only = [
+        (builder("wss://h").root_certificate("pem"), "root_certificate"),
+        (builder("wss://h").client_certificate("pem", "pem"), "client_certificate"),
+        (builder("wss://h").tls_config(everwire::TlsConfig), "tls_config"),
+        (builder("wss://h").read_buffer(4096), "read_buffer"),
+        (builder("wss://h").small_buffers(), "small_buffers"),
+    ];
+    for (builder, path) in native_only {
+        assert_eq!(kinds(builder.build()), unsupported(path));
+    }
     for url in ["nowhere", "ftp://h", "wss://user:password@h", "wss://"] {
         assert_eq!(kinds(builder(url).build()), (ErrorKind::Config, Some("url".to_owned())), "{url}");
     }

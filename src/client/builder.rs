@@ -48,9 +48,9 @@ impl ClientBuilder {
             path: String::new(),
             query: None,
         };
-        let mut settings = Settings::new(dialect, nowhere);
+        let mut settings = Settings::new(platform::share(dialect), nowhere);
         settings.client = crate::CLIENT_ID.to_owned();
-        let socket = SocketConfig { max_message_size: 1 << 20, root_certificates: Vec::new() };
+        let socket = SocketConfig::new(1 << 20);
         Self {
             settings,
             url: None,
@@ -230,12 +230,6 @@ impl ClientBuilder {
     /// A subprotocol to offer.
     pub fn protocol(mut self, name: impl Into<String>) -> Self {
         self.settings.protocols.push(name.into());
-        self
-    }
-
-    /// Root certificates to trust besides the system's, as PEM. Native only: `build` says so in a browser.
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.socket.root_certificates.push(pem.into());
         self
     }
 

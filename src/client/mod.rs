@@ -6,6 +6,7 @@ mod config;
 mod dispatch;
 mod env;
 mod events;
+mod native;
 mod pool;
 mod preset;
 pub(crate) mod registry;

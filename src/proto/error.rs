@@ -6,6 +6,7 @@ use std::{
     error,
     fmt::{self, Write},
     sync::Arc,
+    time::Duration,
 };
 
 /// What went wrong, for `match`. New kinds may be added.
@@ -86,6 +87,8 @@ struct Inner {
     status: Option<u16>,
     close: Option<(u16, String)>,
     response: Option<String>,
+    retry_after: Option<Duration>,
+    headers: Option<Arc<[(String, String)]>>,
     source: Option<Source>,
 }
 
@@ -101,6 +104,8 @@ impl Error {
             status: None,
             close: None,
             response: None,
+            retry_after: None,
+            headers: None,
             source: None,
         }))
     }
@@ -127,6 +132,18 @@ impl Error {
 
     pub(crate) fn with_response(mut self, response: impl Into<String>) -> Self {
         self.0.response = Some(response.into());
+        self
+    }
+
+    #[allow(dead_code, reason = "a browser shows no answer to a handshake")]
+    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    #[allow(dead_code, reason = "a browser shows no answer to a handshake")]
+    pub(crate) fn with_headers(mut self, headers: impl Into<Arc<[(String, String)]>>) -> Self {
+        self.0.headers = Some(headers.into());
         self
     }
 
@@ -176,6 +193,17 @@ impl Error {
     /// The HTTP status of a refused handshake.
     pub fn status(&self) -> Option<u16> {
         self.0.status
+    }
+
+    /// How long the server asked to be left alone (`Retry-After`), where it answered the handshake with an HTTP status.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The headers that came with [`status`](Self::status), names in lower case. They are never shown: one may hold a
+    /// cookie. Empty in a browser.
+    pub fn headers(&self) -> &[(String, String)] {
+        self.0.headers.as_deref().unwrap_or_default()
     }
 
     /// The close code, where a close caused the error.

@@ -20,6 +20,9 @@ async fn wrong_settings_are_named() {
     assert_eq!(fails(stream().url("ws://h").backoff(Duration::ZERO, Duration::ZERO)), config("backoff.base"));
     assert_eq!(fails(stream().jitter(2.0)), config("backoff.jitter"));
     assert_eq!(fails(stream().max_message_size(0)), config("max_message_size"));
+    for bytes in [0, 511, (1 << 20) + 1] {
+        assert_eq!(fails(stream().read_buffer(bytes)), config("read_buffer"));
+    }
     assert_eq!(fails(stream().param("bad", pair_keyed())), config("params.bad"));
     assert_eq!(fails(Client::builder(Dialect::stream()).param("api_key", "k").token("t")), config("params.user_id"));
     assert_eq!(fails(Client::builder(Dialect::envelope()).url("ws://h")), config("token"));

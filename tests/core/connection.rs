@@ -237,7 +237,7 @@ fn a_message_goes_out_only_after_the_hello() {
 // Stream v1: the token is in the URL, and the hello is the first health check with an id and a user.
 #[test]
 fn the_older_stream_says_hello_with_a_health_check() {
-    let settings = Settings { dialect: Dialect::stream_v1(), ..with_static_token() };
+    let settings = Settings { dialect: Dialect::stream_v1().into(), ..with_static_token() };
     let mut bed = Bed::new(settings);
     bed.give(Input::Connect);
     let generation = dialled(&bed.drain());
@@ -271,7 +271,7 @@ fn a_raw_connection_is_up_as_soon_as_it_is_open() {
 // S3-2, S3-6, S4-9: `{type, data}`, and the server's pings are answered.
 #[test]
 fn the_envelope_dialect_answers_pings_and_keeps_errors_as_events() {
-    let settings = Settings { dialect: Dialect::envelope(), ..with_static_token() };
+    let settings = Settings { dialect: Dialect::envelope().into(), ..with_static_token() };
     for hello in ["auth_success", "auth_ok", "connection_established", "connected", "connection.ok"] {
         let mut bed = Bed::new(settings.clone());
         bed.give(Input::Connect);
@@ -319,9 +319,9 @@ fn wrong_settings_are_refused_by_name() {
     assert_eq!(refused(&|s| s.backoff.jitter = f64::NAN), config("backoff.jitter"));
     assert_eq!(refused(&|s| s.open_timeout = Duration::ZERO), config("open_timeout"));
     assert_eq!(refused(&|s| s.silence = Some(Duration::ZERO)), config("silence_timeout"));
-    assert_eq!(refused(&|s| s.dialect.name.clear()), config("name"));
+    assert_eq!(refused(&|s| std::sync::Arc::make_mut(&mut s.dialect).name.clear()), config("name"));
     let no_health_check =
-        |s: &mut Settings| (s.dialect, s.health_interval) = (Dialect::raw(), Some(Duration::from_secs(1)));
+        |s: &mut Settings| (s.dialect, s.health_interval) = (Dialect::raw().into(), Some(Duration::from_secs(1)));
     assert_eq!(refused(&no_health_check), config("health_check_interval"));
 }
 

@@ -87,7 +87,8 @@ fn settings_that_would_kill_a_healthy_connection_are_clamped_and_reported() {
     let quick = Settings { health_interval: Some(5 * SECOND), silence: Some(7 * SECOND), ..with_static_token() };
     assert_eq!(Bed::new(quick).drain(), []);
     // A dialect without a maximum lets the interval grow, and the silence with it.
-    let long = Settings { dialect: Dialect::envelope(), health_interval: Some(60 * SECOND), ..with_static_token() };
+    let long =
+        Settings { dialect: Dialect::envelope().into(), health_interval: Some(60 * SECOND), ..with_static_token() };
     assert_eq!(Bed::new(long).drain(), [Did::Clamped("silence_timeout", 40 * SECOND, 61 * SECOND)]);
 }
 

@@ -186,7 +186,7 @@ fn a_connection_is_replaced_at_its_maximum_age_without_a_wait() {
 fn close_codes_that_refuse_are_the_end() {
     for (dialect, fatal) in [(Dialect::raw(), true), (Dialect::envelope(), true), (Dialect::stream(), false)] {
         for code in [1008, 4401, 4403] {
-            let mut bed = Bed::connected(Settings { dialect: dialect.clone(), ..with_static_token() });
+            let mut bed = Bed::connected(Settings { dialect: dialect.clone().into(), ..with_static_token() });
             let did = bed.lost(1, Some(code));
             assert_eq!(ended(&did), fatal.then_some("by-server"), "{} {code}: {did:?}", dialect.name);
         }

@@ -5,6 +5,7 @@ mod ezsockets;
 mod plain;
 
 use crate::{
+    idle::Count,
     meter::{self, Meter},
     workload::DONE,
 };
@@ -28,6 +29,9 @@ pub const LISTENERS: [&str; 9] = [
 
 /// Those who write.
 pub const SENDERS: [&str; 4] = [plain::SEND, plain::FEED, everwire::SEND, everwire::SEND_MANY];
+
+/// Those whose memory is compared while they are idle.
+pub const IDLE_NAMES: [&str; 4] = [plain::RAW, plain::RAW_16K, everwire::ON, everwire::SMALL];
 
 /// The first frame of the dialect `stream`.
 const AUTH: &str = r#"{"token":"bench","user_details":{"id":"bench"}}"#;
@@ -57,6 +61,17 @@ pub fn run(name: &str, port: u16, workload: &str) {
 
 /// How many messages are sent before their writing is awaited, by those who send many.
 const BATCH: usize = 64;
+
+/// Holds idle connections, and counts the events that come.
+pub async fn hold(name: &str, port: u16, count: Count) {
+    match name {
+        plain::RAW => plain::hold(port, plain::DEFAULT_BUFFER, &count).await,
+        plain::RAW_16K => plain::hold(port, 16 * 1024, &count).await,
+        everwire::ON => everwire::hold(port, false, &count).await,
+        everwire::SMALL => everwire::hold(port, true, &count).await,
+        _ => panic!("no such client: {name}"),
+    }
+}
 
 /// Whether this is the last message: cheap, for clients that do not look at the type.
 fn is_last(text: &str) -> bool {

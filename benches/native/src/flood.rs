@@ -34,7 +34,7 @@ pub fn serve() {
 }
 
 /// Whoever started the server may be gone before it could end it.
-fn end_with_standard_input() {
+pub fn end_with_standard_input() {
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);

@@ -5,6 +5,7 @@
 
 mod clients;
 mod flood;
+mod idle;
 mod meter;
 mod table;
 mod workload;
@@ -16,19 +17,30 @@ use std::{
 };
 use workload::Workload;
 
+const USAGE: &str = "usage: everwire-bench [rounds | idle]";
+
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["server"] => flood::serve(),
+        ["idle-server"] => idle::serve(),
+        ["idle-client", name, port] => idle::run(name, port.parse().expect("a port")),
+        ["idle"] => compare_idle(),
         ["client", name, port, workload] => clients::run(name, port.parse().expect("a port"), workload),
-        [] => compare(5),
-        [rounds] => compare(rounds.parse().expect("usage: everwire-bench [rounds]")),
-        _ => panic!("usage: everwire-bench [rounds]"),
+        [] => {
+            compare(5);
+            compare_idle();
+        }
+        [rounds] => {
+            compare(rounds.parse().expect(USAGE));
+            compare_idle();
+        }
+        _ => panic!("{USAGE}"),
     }
 }
 
 fn compare(rounds: usize) {
-    let (_server, port) = start_server();
+    let (_server, port) = start_server("server");
     let (events, floods, messages) = (&Workload::EVENTS[..], &Workload::EVENTS[..2], &Workload::MESSAGES[..]);
     let tables = [
         ("CPU of the client process per event", &clients::NAMES[..], events),
@@ -52,6 +64,26 @@ fn compare(rounds: usize) {
     }
 }
 
+/// Memory says the same each time: once is enough.
+fn compare_idle() {
+    println!("\nMemory of an idle connection: KiB, {} in one process\n", idle::CONNECTIONS);
+    for client in clients::IDLE_NAMES {
+        let (_server, port) = start_server("idle-server");
+        let out = output_of(&["idle-client", client, &port.to_string()]);
+        let bytes: u64 = out.trim().parse().unwrap_or_else(|_| panic!("{client} failed"));
+        println!("{client:<44}{:>17.1}", bytes as f64 / 1024.0);
+    }
+}
+
+/// What this program prints with these arguments.
+fn output_of(args: &[&str]) -> String {
+    let mut child = this_program().args(args).stdout(Stdio::piped()).spawn().expect("a client");
+    let mut out = String::new();
+    child.stdout.take().expect("a pipe").read_to_string(&mut out).expect("its result");
+    assert!(child.wait().expect("its end").success(), "{args:?} failed");
+    out
+}
+
 /// The server's process, killed when it is no longer needed.
 struct Server(Child);
 
@@ -62,9 +94,8 @@ impl Drop for Server {
     }
 }
 
-fn start_server() -> (Server, u16) {
-    let mut child =
-        this_program().arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
+fn start_server(kind: &str) -> (Server, u16) {
+    let mut child = this_program().arg(kind).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
     let stdout: ChildStdout = child.stdout.take().expect("a pipe");
     let server = Server(child);
     let mut line = String::new();
@@ -73,14 +104,7 @@ fn start_server() -> (Server, u16) {
 }
 
 fn measure(client: &str, port: u16, workload: &Workload) -> meter::Measured {
-    let mut child = this_program()
-        .args(["client", client, &port.to_string(), &workload.key()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a client");
-    let mut out = String::new();
-    child.stdout.take().expect("a pipe").read_to_string(&mut out).expect("its result");
-    assert!(child.wait().expect("its end").success(), "{client} failed at {}", workload.title);
+    let out = output_of(&["client", client, &port.to_string(), &workload.key()]);
     let measured: meter::Measured = out.parse().expect("a result");
     assert_eq!(measured.events + measured.dropped, workload.events, "{client} lost events at {}", workload.title);
     measured

@@ -29,7 +29,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    const fn down(title: &'static str, bytes: usize, events: u64, gap_us: u64) -> Self {
+    pub const fn down(title: &'static str, bytes: usize, events: u64, gap_us: u64) -> Self {
         Self { title, bytes, events, gap_us, upwards: false }
     }
 

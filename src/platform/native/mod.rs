@@ -1,18 +1,22 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
+mod options;
 #[cfg(feature = "blocking")]
 mod runtime;
 mod socket;
 
+pub(crate) use options::SocketOptions;
+pub use options::TlsConfig;
 #[cfg(feature = "blocking")]
 pub(crate) use runtime::Runtime;
 pub(crate) use socket::SocketConnector;
 
-use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
+use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
 use std::{
     future::Future,
     hash::{BuildHasher, RandomState},
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
 };
 use tokio::time::Instant;
@@ -97,6 +101,19 @@ pub(crate) fn check(_: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
+/// One copy of the dialects that are equal: a program may have thousands of clients that speak the same.
+pub(crate) fn share(dialect: Dialect) -> Arc<Dialect> {
+    static KNOWN: Mutex<Vec<Weak<Dialect>>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|known| known.strong_count() > 0);
+    if let Some(same) = known.iter().filter_map(Weak::upgrade).find(|known| **known == dialect) {
+        return same;
+    }
+    let shared = Arc::new(dialect);
+    known.push(Arc::downgrade(&shared));
+    shared
+}
+
 /// Entropy for a session's random numbers.
 pub(crate) fn seed() -> u64 {
     // Every `RandomState` has keys of its own, made from the operating system's randomness.
@@ -140,5 +157,19 @@ impl Sleep {
     /// Ready once the deadline has passed (it may be early by the precision of the timer; the caller looks at the clock).
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_dialects_are_one() {
+        let (one, another) = (share(Dialect::stream()), share(Dialect::stream()));
+        assert!(Arc::ptr_eq(&one, &another));
+        let mut changed = Dialect::stream();
+        changed.name.push('!');
+        assert_eq!(share(changed).name, "stream!");
     }
 }

@@ -1,9 +1,13 @@
 //! The native socket: tokio-tungstenite over TCP or TLS.
 
+mod answer;
 mod dial;
 mod failure;
+mod frames;
+mod head;
 mod queue;
 mod tls;
+mod wire;
 
 use super::{Bytes, Clock, Sleep, Text};
 use crate::{
@@ -11,7 +15,7 @@ use crate::{
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
 use failure::Failure;
-use futures::{Sink, Stream};
+use futures::{FutureExt, Sink, Stream};
 use queue::Queue;
 use std::{
     future::Future,
@@ -21,26 +25,28 @@ use std::{
     time::Duration,
 };
 use tls::Tls;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
+    WebSocketStream,
     tungstenite::{
         self,
-        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
 };
+use wire::Wire;
 
 /// A message as it comes off a native socket.
 pub(crate) type Payload = Event<Text, Bytes>;
 
-type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type WebSocket = WebSocketStream<Wire>;
 
-/// How much is read at once. The WebSocket layer keeps a buffer of this size for each connection, and fills it with zeros
-/// before each read: half of its default costs no more in a flood, less for sparse traffic, and half the memory.
-const READ_BUFFER: usize = 64 * 1024;
+/// The size of a connection's buffer for reading while little comes, and while much comes: it is filled with zeros before
+/// each read. See `wire.rs`.
+const CALM_BUFFER: usize = 4 * 1024;
+const FLOOD_BUFFER: usize = 64 * 1024;
+
+/// The sizes that a connection's buffer for reading may have.
+const READ_BUFFERS: std::ops::RangeInclusive<usize> = 512..=1 << 20;
 
 /// How much is gathered before it is written without being flushed.
 const WRITE_BUFFER: usize = 16 * 1024;
@@ -58,18 +64,25 @@ const MAX_REASON: usize = 123;
 /// Dials native sockets.
 pub(crate) struct SocketConnector {
     web_socket: WebSocketConfig,
+    /// Whether the buffer grows while much comes.
+    adapts: bool,
     tls: Arc<Tls>,
 }
 
 impl SocketConnector {
-    /// Fails if a root certificate cannot be read.
+    /// Fails with [`ErrorKind::Config`] and the path of what is wrong in the options.
     pub(crate) fn new(config: SocketConfig) -> Result<Self, Error> {
+        let options = config.options;
+        if options.read_buffer.is_some_and(|bytes| !READ_BUFFERS.contains(&bytes)) {
+            let message = "must be from 512 bytes to 1 MiB";
+            return Err(Error::new(ErrorKind::Config, message).with_path("read_buffer"));
+        }
         let web_socket = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
+            .read_buffer_size(options.read_buffer.unwrap_or(CALM_BUFFER))
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(config.max_message_size))
             .max_frame_size(Some(config.max_message_size));
-        Ok(Self { web_socket, tls: Arc::new(Tls::new(&config.root_certificates)?) })
+        Ok(Self { web_socket, adapts: options.read_buffer.is_none(), tls: Arc::new(Tls::new(&options)?) })
     }
 }
 
@@ -78,8 +91,11 @@ impl Connector for SocketConnector {
     type Transport = Socket;
 
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket, Error>> + Send + 'static {
-        let (config, tls) = (self.web_socket, self.tls.clone());
-        async move { dial::dial(&request, config, &tls).await.map(Socket::new) }
+        let (config, adapts, tls) = (self.web_socket, self.adapts, self.tls.clone());
+        async move {
+            let stream = dial::dial(&request, config, &tls).await?;
+            Ok(Socket::new(layer(Wire::new(stream, adapts), config), adapts))
+        }
     }
 }
 
@@ -96,6 +112,9 @@ pub(crate) struct Socket {
     /// Why writing failed. It shows once nothing more can be read: what the peer said before it left counts more.
     write_failure: Option<CloseInfo>,
     phase: Phase,
+    /// Whether the buffer grows while much comes, and whether it has.
+    adapts: bool,
+    is_large: bool,
 }
 
 enum Phase {
@@ -113,6 +132,9 @@ impl Transport for Socket {
             return self.poll_linger(cx);
         }
         let Poll::Ready(item) = Pin::new(&mut self.web_socket).poll_next(cx) else {
+            if self.adapts && self.write_failure.is_none() && self.fit_buffer(cx) {
+                return self.poll_recv(cx);
+            }
             return match self.write_failure.take() {
                 Some(info) => self.end(info),
                 None => Poll::Pending,
@@ -184,7 +206,7 @@ impl Transport for Socket {
 }
 
 impl Socket {
-    fn new(web_socket: WebSocket) -> Self {
+    fn new(web_socket: WebSocket, adapts: bool) -> Self {
         Self {
             web_socket,
             queue: Queue::default(),
@@ -193,7 +215,29 @@ impl Socket {
             closing: false,
             write_failure: None,
             phase: Phase::Open,
+            adapts,
+            is_large: false,
         }
+    }
+
+    /// Nothing can be read. Changes the size of the buffer if that is due; tells whether to read again.
+    fn fit_buffer(&mut self, cx: &mut Context<'_>) -> bool {
+        let wire = self.web_socket.get_mut();
+        let grows = wire.has_stopped();
+        let shrinks = self.is_large && wire.is_calm();
+        if !grows && !shrinks {
+            return false;
+        }
+        // Neither what is to be written may be lost with the layer, nor that it is closing.
+        if self.closing || !matches!(self.poll_web_socket_flush(cx), Poll::Ready(Ok(()))) {
+            self.web_socket.get_mut().go_on();
+            return grows;
+        }
+        let size = if grows { FLOOD_BUFFER } else { CALM_BUFFER };
+        let config = self.web_socket.get_config().read_buffer_size(size);
+        self.web_socket = layer(self.web_socket.get_mut().take(shrinks), config);
+        self.is_large = grows;
+        true
     }
 
     fn end(&mut self, info: CloseInfo) -> Poll<Incoming<Payload>> {
@@ -261,6 +305,12 @@ impl Socket {
         }
         Poll::Ready(())
     }
+}
+
+/// A WebSocket layer over a connection on which nothing is under way.
+fn layer(wire: Wire, config: WebSocketConfig) -> WebSocket {
+    let layer = WebSocketStream::from_raw_socket(wire, Role::Client, Some(config));
+    layer.now_or_never().expect("there is nothing to wait for")
 }
 
 /// A close frame that may be sent: a reason that is too long is cut.

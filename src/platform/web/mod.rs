@@ -1,19 +1,23 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
+mod options;
 mod socket;
 mod task;
 
+pub(crate) use options::SocketOptions;
+pub use options::TlsConfig;
 #[cfg(feature = "npm")]
 pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
-use crate::proto::{Error, ErrorKind, Settings, Timestamp, UrlParts};
+use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
 use gloo_timers::callback::Timeout;
 use std::{
     cell::{Cell, RefCell},
     future::Future,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -89,6 +93,11 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
 /// Wakes this task again, after those that are due already.
 pub(crate) fn wake_later(cx: &mut Context<'_>) {
     cx.waker().wake_by_ref();
+}
+
+/// A dialect that may be shared.
+pub(crate) fn share(dialect: Dialect) -> Arc<Dialect> {
+    Arc::new(dialect)
 }
 
 /// Entropy for a session's random numbers.

@@ -75,7 +75,7 @@ impl SocketConnector {
     /// A connector with this configuration. The size of text counts in UTF-16 units.
     ///
     /// # Errors
-    /// `Unsupported` for root certificates: a browser trusts what its user trusts.
+    /// `Unsupported` for what only native sockets can do.
     pub(crate) fn new(config: SocketConfig) -> Result<Self, Error> {
         Self::with_reader(config, ())
     }
@@ -84,10 +84,7 @@ impl SocketConnector {
 impl<P: FromBrowser> SocketConnector<P> {
     /// The same, for messages that are read by this reader.
     pub(crate) fn with_reader(config: SocketConfig, reader: P::Reader) -> Result<Self, Error> {
-        if !config.root_certificates.is_empty() {
-            let message = "a browser takes no root certificates from a page";
-            return Err(Error::new(ErrorKind::Unsupported, message).with_path("root_certificates"));
-        }
+        config.options.check()?;
         Ok(Self { max_message_size: config.max_message_size, reader })
     }
 }

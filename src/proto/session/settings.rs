@@ -12,7 +12,7 @@ use super::super::{
     template::Params,
     url::{self, DialUrl, UrlParts},
 };
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Where tokens come from (S0-13).
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub enum TokenSource {
 #[derive(Clone)]
 pub struct Settings {
     /// How to talk to the server.
-    pub dialect: Dialect,
+    pub dialect: Arc<Dialect>,
     /// The URL the user gave, taken apart.
     pub url: UrlParts,
     /// Parameters for the dialect.
@@ -89,9 +89,9 @@ impl fmt::Debug for Settings {
 
 impl Settings {
     /// Settings with the defaults for a dialect and a URL.
-    pub fn new(dialect: Dialect, url: UrlParts) -> Self {
+    pub fn new(dialect: impl Into<Arc<Dialect>>, url: UrlParts) -> Self {
         Self {
-            dialect,
+            dialect: dialect.into(),
             url,
             params: Object::new(),
             headers: Vec::new(),

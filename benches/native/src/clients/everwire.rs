@@ -1,8 +1,11 @@
 //! everwire: listeners of all kinds, its stream of events, and sending.
 
 use super::Meter;
-use crate::workload::{DONE, TYPES, Workload};
-use everwire::{Client, Dialect, ErrorKind, Event, Lifecycle, Subscription, codec::Codec};
+use crate::{
+    idle::{self, Count},
+    workload::{DONE, TYPES, Workload},
+};
+use everwire::{Client, ClientBuilder, Dialect, ErrorKind, Event, Lifecycle, Subscription, codec::Codec};
 use futures::{StreamExt, future::join_all};
 use serde::Deserialize;
 use std::{
@@ -15,6 +18,7 @@ use std::{
 };
 
 pub const ON: &str = "everwire, on(type, listener)";
+pub const SMALL: &str = "the same with small_buffers()";
 pub const STREAM: &str = "everwire, events()";
 pub const ONE: &str = "everwire, one listener of everything";
 pub const WILDCARDS: &str = "everwire, 5 wildcards";
@@ -29,13 +33,15 @@ pub const SEND_MANY: &str = "everwire, 64 sends at once";
 pub const LISTENING: [&str; 5] = [ON, ONE, WILDCARDS, TEN, THOUSAND];
 
 fn client(port: u16, workload: &str) -> Client {
+    builder(port, workload).build().expect("a client")
+}
+
+fn builder(port: u16, workload: &str) -> ClientBuilder {
     Client::builder(Dialect::stream())
         .url(format!("http://127.0.0.1:{port}"))
         .param("api_key", workload)
         .param("user_id", "bench")
         .token("bench")
-        .build()
-        .expect("a client")
 }
 
 /// Starts the meter at the hello.
@@ -169,6 +175,21 @@ pub async fn send(port: u16, workload: &str, batch: usize) {
         left -= now;
     }
     panic!("the connection ended: {:?}", client.closed().await);
+}
+
+/// Holds idle connections, each with a listener for its event.
+pub async fn hold(port: u16, small: bool, count: &Count) {
+    let clients = idle::make_all(|| async {
+        let builder = builder(port, "idle");
+        let client = if small { builder.small_buffers() } else { builder }.build().expect("a client");
+        let count = count.clone();
+        client.on("message.*", move |_| _ = count.fetch_add(1, Relaxed)).detach();
+        client.connect().expect("connecting");
+        client.ready().await.expect("connected");
+        client
+    });
+    // They live until the process ends.
+    std::mem::forget(clients.await);
 }
 
 pub async fn stream(port: u16, workload: &str) {

@@ -1,10 +1,13 @@
 //! tokio-tungstenite by hand: read alone, and the usual client that parses each message into a `serde_json::Value`.
 
 use super::{AUTH, Meter, is_last};
-use crate::workload::{DONE, TYPES, Workload};
+use crate::{
+    idle::{self, Count},
+    workload::{DONE, TYPES, Workload},
+};
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
-use std::{cell::Cell, collections::HashMap, hint::black_box, rc::Rc};
+use std::{cell::Cell, collections::HashMap, hint::black_box, rc::Rc, sync::atomic::Ordering::Relaxed};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
@@ -63,6 +66,20 @@ pub async fn send(url: &str, workload: &str, batch: usize) {
         }
     }
     panic!("the server left");
+}
+
+/// Holds idle connections.
+pub async fn hold(port: u16, buffer: usize, count: &Count) {
+    let url = format!("ws://127.0.0.1:{port}/");
+    idle::make_all(|| async {
+        let (mut socket, count) = (open(&url, buffer).await, count.clone());
+        tokio::spawn(async move {
+            while socket.next().await.is_some_and(|message| message.is_ok()) {
+                count.fetch_add(1, Relaxed);
+            }
+        });
+    })
+    .await;
 }
 
 type Listeners = HashMap<String, Vec<Box<dyn Fn(&Value)>>>;

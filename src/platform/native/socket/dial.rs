@@ -1,11 +1,15 @@
 //! Dialling a native socket: the request, TCP, TLS and the WebSocket handshake. No error shows the URL.
 
-use super::{WebSocket, tls::Tls};
+use super::{
+    answer,
+    head::Head,
+    tls::{self, Tls},
+    wire::Stream,
+};
 use crate::proto::{DialRequest, Error, ErrorKind};
-use std::io;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    Connector, client_async_tls_with_config,
+    client_async_with_config,
     tungstenite::{
         self,
         client::IntoClientRequest,
@@ -19,25 +23,21 @@ use tokio_tungstenite::{
     },
 };
 
-/// How much of the server's answer to a refused handshake is kept.
-const MAX_RESPONSE: usize = 4096;
-
-pub(super) async fn dial(request: &DialRequest, config: WebSocketConfig, tls: &Tls) -> Result<WebSocket, Error> {
+pub(super) async fn dial(request: &DialRequest, config: WebSocketConfig, tls: &Tls) -> Result<Stream, Error> {
     let http = http_request(request)?;
     let (host, port, secure) = target(&http)?;
-    let connector = match secure {
-        true => Connector::Rustls(tls.config().await?),
-        false => Connector::Plain,
-    };
     let tcp = TcpStream::connect((host.as_str(), port))
         .await
         .map_err(|error| Error::new(ErrorKind::Connect, "the server cannot be reached").with_source(error))?;
     // Small messages must not wait for the acknowledgement of the one before.
     tcp.set_nodelay(true)
         .map_err(|error| Error::new(ErrorKind::Connect, "the socket cannot be set up").with_source(error))?;
-    let (socket, _) =
-        client_async_tls_with_config(http, tcp, Some(config), Some(connector)).await.map_err(handshake_error)?;
-    Ok(socket)
+    let stream = match secure {
+        true => Stream::Tls(Box::new(tls.connect(host, tcp).await?)),
+        false => Stream::Plain(tcp),
+    };
+    let (socket, _) = client_async_with_config(http, Head::new(stream), Some(config)).await.map_err(handshake_error)?;
+    Ok(socket.into_inner().inner)
 }
 
 fn http_request(request: &DialRequest) -> Result<Request, Error> {
@@ -115,18 +115,9 @@ fn target(http: &Request) -> Result<(String, u16, bool), Error> {
 fn handshake_error(error: tungstenite::Error) -> Error {
     use tungstenite::Error as E;
     match error {
-        E::Http(response) => {
-            let refused = Error::new(ErrorKind::Handshake, "the server refused the WebSocket handshake")
-                .with_status(response.status().as_u16());
-            match response.body() {
-                Some(body) if !body.is_empty() => {
-                    refused.with_response(String::from_utf8_lossy(&body[..body.len().min(MAX_RESPONSE)]))
-                }
-                _ => refused,
-            }
-        }
-        E::Io(error) if is_tls(&error) => Error::new(ErrorKind::Connect, "the TLS handshake failed").with_source(error),
-        E::Tls(error) => Error::new(ErrorKind::Connect, "the TLS handshake failed").with_source(error),
+        E::Http(response) => answer::refusal(&response),
+        // A server may refuse our certificate after it has finished its part of the TLS handshake.
+        E::Io(error) if tls::is_tls(&error) => tls::failed(error),
         E::Protocol(ProtocolError::SecWebSocketSubProtocolError(SubProtocolError::NoSubProtocol)) => {
             Error::new(ErrorKind::Protocol, "the server took none of the offered subprotocols")
         }
@@ -137,8 +128,4 @@ fn handshake_error(error: tungstenite::Error) -> Error {
         E::Url(_) => Error::new(ErrorKind::Config, "not a WebSocket URL").with_path("url"),
         error => Error::new(ErrorKind::Protocol, "the server's answer is not a WebSocket handshake").with_source(error),
     }
-}
-
-fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }

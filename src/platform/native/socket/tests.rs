@@ -1,14 +1,24 @@
 //! The native socket against peers that behave, and peers that do not.
 
 use super::*;
+use crate::platform::SocketOptions;
 use futures::{SinkExt, StreamExt};
 use std::future::poll_fn;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use tokio_tungstenite::{accept_async, tungstenite::Message as Wire};
+use tokio_tungstenite::{
+    accept_async,
+    tungstenite::{
+        Message as Wire,
+        protocol::frame::{
+            Frame,
+            coding::{Data, OpCode},
+        },
+    },
+};
 
 mod autobahn;
 mod dialling;
@@ -19,7 +29,7 @@ type Server = WebSocketStream<TcpStream>;
 const LIMIT: usize = 64 * 1024;
 
 fn connector() -> SocketConnector {
-    SocketConnector::new(SocketConfig { max_message_size: LIMIT, root_certificates: Vec::new() }).expect("a connector")
+    SocketConnector::new(SocketConfig::new(LIMIT)).expect("a connector")
 }
 
 fn request(url: String) -> DialRequest {
@@ -53,6 +63,16 @@ async fn end(socket: &mut Socket) -> CloseInfo {
     loop {
         if let Incoming::Closed(info) = next(socket).await {
             return info;
+        }
+    }
+}
+
+/// The next message: no sign of life.
+async fn next_message(socket: &mut Socket) -> Incoming<Payload> {
+    loop {
+        match next(socket).await {
+            Incoming::Alive => {}
+            incoming => return incoming,
         }
     }
 }
@@ -278,8 +298,7 @@ async fn a_peer_that_does_not_read_stops_our_writing_not_our_reading() {
 async fn an_abort_tells_the_peer_even_with_unread_input() {
     let (client, mut server) = pair().await;
     server.send("unread".into()).await.expect("sent");
-    let MaybeTlsStream::Plain(tcp) = client.web_socket.get_ref() else { panic!("no TLS here") };
-    tcp.readable().await.expect("readable");
+    client.web_socket.get_ref().tcp().readable().await.expect("readable");
     client.abort(4002, "gone");
     assert_eq!(close_of(server.next().await), (4002, "gone".into()));
 }
@@ -296,4 +315,89 @@ async fn the_end_is_told_even_while_the_answer_cannot_be_written() {
     .await;
     server.send(Wire::Close(Some(close_frame(1012, "restart")))).await.expect("sent");
     assert_eq!(end(&mut client).await.code, Some(1012));
+}
+
+/// A flood gets a larger buffer and leaves none behind; whatever is under way meanwhile, nothing is lost.
+#[tokio::test]
+async fn the_buffer_follows_what_comes_and_nothing_is_lost() {
+    let (mut client, mut server) = pair().await;
+    let text = |index: usize| format!("{index}:{}", "x".repeat(index * 7 % 3000));
+    const FLOOD: usize = 5000;
+    let playing = serve(async move {
+        for index in 0..FLOOD {
+            if index % 100 == 50 {
+                server.feed(Wire::Ping(vec![index as u8; 9].into())).await.expect("sent");
+            }
+            match index % 500 {
+                // In two fragments, with a ping between them.
+                250 => {
+                    let text = text(index);
+                    let (first, rest) = text.split_at(3);
+                    let of = |text: &str, opcode, last| {
+                        Wire::Frame(Frame::message(text.to_owned(), OpCode::Data(opcode), last))
+                    };
+                    server.feed(of(first, Data::Text, false)).await.expect("sent");
+                    server.feed(Wire::Ping(vec![1].into())).await.expect("sent");
+                    server.feed(of(rest, Data::Continue, true)).await.expect("sent");
+                }
+                _ => server.feed(text(index).into()).await.expect("sent"),
+            }
+        }
+        server.flush().await.expect("sent");
+        // Everything the client said has come, and then one message answers another.
+        let mut heard = 0;
+        while heard < FLOOD / 100 {
+            heard += usize::from(server.next().await.expect("open").expect("no error").is_text());
+        }
+        for _ in 0..40 {
+            server.send("calm".into()).await.expect("sent");
+            while !server.next().await.expect("open").expect("no error").is_text() {}
+        }
+        server.next().await
+    });
+    assert!(!client.is_large);
+    let (mut got, mut was_large) = (0, false);
+    while got < FLOOD {
+        if let Incoming::Message(event) = next(&mut client).await {
+            assert_eq!(event.text(), Some(text(got).as_str()));
+            got += 1;
+            if got % 100 == 0 {
+                client.send("heard".into()).expect("there is room");
+            }
+        }
+        was_large |= client.is_large;
+    }
+    assert!(was_large);
+    for _ in 0..40 {
+        assert_eq!(text_of(next_message(&mut client).await), "calm");
+        client.send("heard".into()).expect("there is room");
+    }
+    client.close(1000, "");
+    end(&mut client).await;
+    assert!(!client.is_large && client.web_socket.get_config().read_buffer_size == CALM_BUFFER);
+    assert_eq!(close_of(playing.await.expect("the server")).0, 1000);
+}
+
+/// A buffer of a size that was asked for stays as it is.
+#[tokio::test]
+async fn a_buffer_of_a_wanted_size_is_left_alone() {
+    for set in [|options: &mut SocketOptions| options.read_buffer(2048), SocketOptions::small_buffers] {
+        let mut config = SocketConfig::new(LIMIT);
+        set(&mut config.options);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("ws://{}/", listener.local_addr().expect("an address"));
+        serve(async move {
+            let mut server = accept_async(listener.accept().await.expect("a client").0).await.expect("a handshake");
+            for _ in 0..500 {
+                server.feed("x".repeat(1000).into()).await.expect("sent");
+            }
+            server.close(None).await
+        });
+        let mut client = SocketConnector::new(config).expect("a connector").dial(request(url)).await.expect("a socket");
+        let mut got = 0;
+        while let Incoming::Message(_) = next(&mut client).await {
+            got += 1;
+        }
+        assert_eq!((got, client.is_large), (500, false));
+    }
 }

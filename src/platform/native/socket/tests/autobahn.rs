@@ -55,8 +55,7 @@ async fn play_all(reports: &Path) -> usize {
 }
 
 async fn open(url: String) -> Socket {
-    let config = SocketConfig { max_message_size: 64 << 20, root_certificates: Vec::new() };
-    let connector = SocketConnector::new(config).expect("a connector");
+    let connector = SocketConnector::new(SocketConfig::new(64 << 20)).expect("a connector");
     connector.dial(request(url)).await.expect("a socket")
 }
 

@@ -49,6 +49,33 @@ async fn an_http_answer_is_told_with_its_status() {
     assert!(error.is_retryable());
 }
 
+/// S2-10: these statuses will not change by trying again; any other may.
+#[tokio::test]
+async fn only_four_statuses_are_fatal() {
+    let answer = |status: u16| -> &'static str { format!("HTTP/1.1 {status} Because\r\n\r\n").leak() };
+    for status in [301, 400, 401, 403, 404, 407, 408, 410, 426, 429, 500, 502, 503, 504] {
+        let error = refused(request_at(&answers(answer(status)).await)).await;
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Handshake, Some(status)));
+        assert_eq!(error.is_retryable(), ![401, 403, 404, 410].contains(&status), "{status}");
+        assert_eq!(error.retry_after(), None);
+    }
+}
+
+/// S2-10, S2-16: `handshake(status, headers)`, and the wait that the server asks for.
+#[tokio::test]
+async fn the_wait_and_the_headers_of_an_answer_are_told_but_not_shown() {
+    let address =
+        answers("HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nSet-Cookie: s3cret\r\nContent-Length: 4\r\n\r\nwait");
+    let error = refused(request_at(&address.await)).await;
+    assert_eq!((error.status(), error.retry_after()), (Some(429), Some(Duration::from_secs(7))));
+    assert_eq!(error.response(), Some("wait"));
+    assert!(error.headers().contains(&("set-cookie".into(), "s3cret".into())), "{:?}", error.headers());
+    let dated = "HTTP/1.1 503 Busy\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                 Retry-After: Sun, 06 Nov 1994 08:50:00 GMT\r\n\r\n";
+    let error = refused(request_at(&answers(dated).await)).await;
+    assert_eq!((error.status(), error.retry_after()), (Some(503), Some(Duration::from_secs(23))));
+}
+
 #[tokio::test]
 async fn an_answer_that_is_no_handshake_is_a_protocol_error() {
     let no_accept = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";

@@ -21,9 +21,11 @@ async fn dial(host: &str, trusted: bool) -> Result<Socket, Error> {
         server.send("welcome".into()).await.expect("sent");
         while server.next().await.is_some_and(|message| message.is_ok()) {}
     });
-    let root_certificates = if trusted { vec![root] } else { Vec::new() };
-    let connector = SocketConnector::new(SocketConfig { max_message_size: LIMIT, root_certificates })?;
-    connector.dial(request(format!("wss://{host}:{port}/?token=s3cret"))).await
+    let mut config = SocketConfig::new(LIMIT);
+    if trusted {
+        config.options.root_certificate(root);
+    }
+    SocketConnector::new(config)?.dial(request(format!("wss://{host}:{port}/?token=s3cret"))).await
 }
 
 fn assert_refused(dialled: Result<Socket, Error>) {

@@ -1,0 +1,43 @@
+//! The settings of a client that only native sockets have. In a browser `build` refuses each with
+//! [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) and its name.
+
+use super::ClientBuilder;
+use crate::platform::TlsConfig;
+
+/// Native only.
+impl ClientBuilder {
+    /// Root certificates to trust besides the system's, as PEM. Native only.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.socket.options.root_certificate(pem.into());
+        self
+    }
+
+    /// Who the client is: a certificate with its chain, and its key, both as PEM (`client_certificate` and
+    /// `client_certificate.key` in errors). A key with a password is refused. Native only.
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.socket.options.client_certificate(chain.into(), key.into());
+        self
+    }
+
+    /// A `rustls::ClientConfig` (0.23) of one's own, in an `Arc`: it says all about TLS, so
+    /// [`root_certificate`](Self::root_certificate) and [`client_certificate`](Self::client_certificate) are refused beside
+    /// it. It should name no ALPN protocol but `http/1.1`. Native only.
+    pub fn tls_config(mut self, config: impl Into<TlsConfig>) -> Self {
+        self.socket.options.tls_config(config.into());
+        self
+    }
+
+    /// The size of the buffer that each connection has for reading, in bytes, from 512 to 1 MiB. By default it changes: 4 KiB
+    /// while little comes, 64 KiB while much comes. An event that a program keeps holds on to the buffer it was read into.
+    /// Native only.
+    pub fn read_buffer(mut self, bytes: usize) -> Self {
+        self.socket.options.read_buffer(bytes);
+        self
+    }
+
+    /// The least memory for a connection that is mostly idle: a [`read_buffer`](Self::read_buffer) of 1 KiB. Native only.
+    pub fn small_buffers(mut self) -> Self {
+        self.socket.options.small_buffers();
+        self
+    }
+}
