@@ -49,14 +49,15 @@ where
     if let Some(sequence) = sequence {
         session.set_sequence(sequence);
     }
-    let shared = Shared::new();
+    let clock = Clock::start();
+    let shared = Shared::new(clock);
     let mut driver = Driver {
         session,
         connector,
         dispatch,
         provider,
         shared: DriverEnd(shared.clone()),
-        clock: Clock::start(),
+        clock,
         now: Timestamp::default(),
         socket: None,
         dial: None,
@@ -147,14 +148,13 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             }
             self.dispatch.end_of_round(&mut self.failures);
             self.tell_failures();
-            self.publish();
-            if self.orphaned && self.session.state().is_end() {
-                return Poll::Ready(());
-            }
-            if !busy {
-                return Poll::Pending;
+            let ended = self.orphaned && self.session.state().is_end();
+            if ended || !busy {
+                self.publish();
+                return if ended { Poll::Ready(()) } else { Poll::Pending };
             }
         }
+        self.publish();
         platform::wake_later(cx);
         Poll::Pending
     }
@@ -292,9 +292,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         true
     }
 
-    /// Tokens end by the calendar.
+    /// Tokens end by the calendar, and the reconnect log has dates.
     fn tell_date(&mut self) {
-        if C::Payload::PARTS.renewal && self.provider.is_some() {
+        if C::Payload::PARTS.renewal {
             self.feed(Input::Clock { unix: platform::unix_time() });
         }
     }
@@ -377,6 +377,11 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     fn lifecycle(&mut self, step: &Lifecycle) {
         // Whoever is told, or was waiting, finds the new state when he looks.
         self.publish();
+        if C::Payload::PARTS.records
+            && matches!(step, Lifecycle::BackingOff { .. } | Lifecycle::Renewing { .. } | Lifecycle::Closed(_))
+        {
+            self.shared.0.snapshot().log = self.session.reconnect_log().cloned().collect();
+        }
         if let Lifecycle::Closed(cause) = step {
             self.shared.0.snapshot().cause = Some(cause.clone());
         }

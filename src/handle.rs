@@ -1,6 +1,9 @@
 //! The handle on a running driver: commands to it, answers from it, and what can be seen of it from outside.
 
-use crate::proto::{Cause, Error, ErrorKind, Message, NetworkChange, State, Stats, check_close, in_use};
+use crate::{
+    platform::Clock,
+    proto::{Cause, Error, ErrorKind, Message, NetworkChange, Reconnect, State, Stats, check_close, in_use},
+};
 use futures::{channel::oneshot, task::AtomicWaker};
 use std::{
     collections::VecDeque,
@@ -32,12 +35,16 @@ pub(crate) struct Snapshot {
     pub(crate) state: State,
     pub(crate) connection_id: Option<Arc<str>>,
     pub(crate) stats: Stats,
+    /// Why connections were lost.
+    pub(crate) log: Vec<Reconnect>,
     /// Why it ended last.
     pub(crate) cause: Option<Cause>,
 }
 
 /// What a driver and its handles share.
 pub(crate) struct Shared {
+    /// Tells the time since the session began.
+    clock: Clock,
     pub(crate) waker: AtomicWaker,
     snapshot: Mutex<Snapshot>,
     inbox: Mutex<Inbox>,
@@ -58,10 +65,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Arc<Self> {
-        let snapshot = Snapshot { state: State::Idle, connection_id: None, stats: Stats::default(), cause: None };
+    pub(crate) fn new(clock: Clock) -> Arc<Self> {
+        let snapshot =
+            Snapshot { state: State::Idle, connection_id: None, stats: Stats::default(), log: Vec::new(), cause: None };
         let inbox = Inbox { commands: VecDeque::new(), connecting: false, orphaned: false, ended: false };
-        Arc::new(Self { waker: AtomicWaker::new(), snapshot: Mutex::new(snapshot), inbox: Mutex::new(inbox) })
+        Arc::new(Self { clock, waker: AtomicWaker::new(), snapshot: Mutex::new(snapshot), inbox: Mutex::new(inbox) })
     }
 
     pub(crate) fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
@@ -180,7 +188,14 @@ impl Handle {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.0.0.snapshot().stats
+        let mut stats = self.0.0.snapshot().stats;
+        stats.at = self.0.0.clock.now();
+        stats
+    }
+
+    #[cfg_attr(feature = "npm", allow(dead_code))] // the edge keeps no log
+    pub(crate) fn reconnect_log(&self) -> Vec<Reconnect> {
+        self.0.0.snapshot().log.clone()
     }
 
     pub(crate) fn connection_id(&self) -> Option<Arc<str>> {

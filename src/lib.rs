@@ -79,8 +79,8 @@ pub use client::{
 };
 pub use platform::TlsConfig;
 pub use proto::{
-    BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, ReplayMode,
-    ResumeMode, ResumePoint, Side, State, Stats,
+    BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, Reason, Reconnect,
+    ReplayMode, ResumeMode, ResumePoint, Side, State, Stats,
 };
 
 /// The examples of the README compile.

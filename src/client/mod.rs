@@ -27,7 +27,7 @@ use crate::{
     driver::DISCONNECT,
     handle::{Handle, WeakHandle},
     platform::{self, Spawner},
-    proto::{self, Cause, Dialect, Error, Message, NetworkChange, State, Stats},
+    proto::{self, Cause, Dialect, Error, Message, NetworkChange, Reconnect, State, Stats},
 };
 use dispatch::Listeners;
 use serde::Serialize;
@@ -173,6 +173,12 @@ impl Client {
     /// The settings the client was built with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Why connections were lost and tries failed: the last 16 times, the oldest first, each with its time, the number of the
+    /// try and the reason in words (N-12).
+    pub fn reconnect_log(&self) -> Vec<Reconnect> {
+        self.handle.reconnect_log()
     }
 
     /// A snapshot of the counters.

@@ -165,6 +165,8 @@ pub struct Parts {
     pub ping: bool,
     /// Tries are stopped by a circuit breaker, and a connection is replaced when it is too old.
     pub resilience: bool,
+    /// Every step is told, and what happened is remembered: round trips, why connections were lost.
+    pub records: bool,
 }
 
 impl Parts {
@@ -177,6 +179,7 @@ impl Parts {
         renewal: true,
         ping: true,
         resilience: true,
+        records: true,
     };
     /// None of them: events in, messages out.
     pub const NONE: Self = Self {
@@ -187,6 +190,7 @@ impl Parts {
         renewal: false,
         ping: false,
         resilience: false,
+        records: false,
     };
 }
 

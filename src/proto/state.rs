@@ -3,9 +3,10 @@
 use std::fmt;
 
 /// Where a client stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum State {
     /// Made, not yet asked to connect.
+    #[default]
     Idle,
     /// The first try: fetching a token, dialling, waiting for the hello.
     Connecting,

@@ -1,8 +1,9 @@
 //! What a session counted.
 
+use super::{state::State, time::Timestamp};
 use std::time::Duration;
 
-/// A snapshot of the counters of a client. They count over all its connections and never go back.
+/// A snapshot of what a client counted and measured (S2-11). Counters count over all its connections and never go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -46,6 +47,50 @@ pub struct Stats {
     pub decode_failures: u64,
     /// Events dropped because a reader of the event stream was too slow.
     pub overflows: u64,
-    /// The last round trip from a health check to its answer.
+    /// The last round trip, of a health check or a ping.
     pub latency: Option<Duration>,
+    /// The mean of the last 64 round trips.
+    pub latency_mean: Option<Duration>,
+    /// Half of them were not longer than this.
+    pub latency_p50: Option<Duration>,
+    /// Nineteen of twenty were not.
+    pub latency_p95: Option<Duration>,
+    /// How long the last dial took that succeeded, up to the open socket.
+    pub dial_time: Option<Duration>,
+    /// How long it took from the last dial to its hello.
+    pub hello_time: Option<Duration>,
+    /// The state.
+    pub state: State,
+    /// When this was taken, counted from when the client was made.
+    pub at: Timestamp,
+    /// When the hello of the current connection came; `None` while there is none.
+    pub connected_at: Option<Timestamp>,
+    /// When the last reconnect came about.
+    pub last_reconnect_at: Option<Timestamp>,
+    /// When the last message came.
+    pub last_message_at: Option<Timestamp>,
+    /// How long the connections before the current one lasted, all together.
+    pub connected_before: Duration,
+}
+
+impl Stats {
+    /// The age of the current connection; `None` while there is none.
+    pub fn connection_age(&self) -> Option<Duration> {
+        self.connected_at.map(|connected| self.at - connected)
+    }
+
+    /// How long there was a connection, all together.
+    pub fn uptime(&self) -> Duration {
+        self.connected_before + self.connection_age().unwrap_or_default()
+    }
+
+    /// How long ago the last message came.
+    pub fn since_last_message(&self) -> Option<Duration> {
+        self.last_message_at.map(|last| self.at - last)
+    }
+
+    /// How long ago the last reconnect came about.
+    pub fn since_last_reconnect(&self) -> Option<Duration> {
+        self.last_reconnect_at.map(|last| self.at - last)
+    }
 }

@@ -53,6 +53,11 @@ impl Tokens {
         self.origin = self.origin.saturating_add(calendar).saturating_sub(before);
     }
 
+    /// What the calendar says now, as far as is known.
+    pub(super) fn today(&self, now: Timestamp) -> Option<Duration> {
+        self.calendar.map(|calendar| Duration::from_millis(calendar) + now.since_start())
+    }
+
     /// Keeps a token that came just now.
     pub(super) fn keep(&mut self, token: Secret) {
         self.token = Some(token);

@@ -35,6 +35,7 @@ pub(crate) struct Bed {
     pub(crate) now: Timestamp,
     pub(crate) requests: Vec<DialRequest>,
     pub(crate) last_error: Option<Error>,
+    pub(crate) steps: Vec<Lifecycle>,
 }
 
 pub(crate) const HELLO: &str = r#"{"type":"connection.ok","connection_id":"c-1","me":{"id":"alice"}}"#;
@@ -71,7 +72,7 @@ pub(crate) fn raw() -> Settings {
 impl Bed {
     pub(crate) fn new(settings: Settings) -> Self {
         let session = Session::new(settings).expect("the settings are right");
-        Self { session, now: Timestamp::default(), requests: Vec::new(), last_error: None }
+        Self { session, now: Timestamp::default(), requests: Vec::new(), last_error: None, steps: Vec::new() }
     }
 
     /// A session with a static token that is connected, its outputs drained.
@@ -153,8 +154,15 @@ impl Bed {
 
     pub(crate) fn drain(&mut self) -> Vec<Did> {
         std::iter::from_fn(|| {
-            let output = self.session.poll()?;
-            Some(self.note(output))
+            loop {
+                match self.session.poll()? {
+                    // Told besides what is done; `records` looks at them.
+                    Output::Lifecycle(
+                        step @ (Lifecycle::Ping { .. } | Lifecycle::Pong { .. } | Lifecycle::Closing { .. }),
+                    ) => self.steps.push(step),
+                    output => return Some(self.note(output)),
+                }
+            }
         })
         .collect()
     }

@@ -15,6 +15,7 @@ mod health;
 #[path = "../common/jwt.rs"]
 mod jwt;
 mod ping;
+mod records;
 mod recovery;
 mod resilience;
 mod resume;

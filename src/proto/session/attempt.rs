@@ -6,7 +6,7 @@ use super::super::{
     dialect::Action,
     error::{Error, ErrorKind},
     json::Json,
-    lifecycle::{BreakerState, Lifecycle},
+    lifecycle::{BreakerState, Lifecycle, Side},
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
     secret::Secret,
     state::State,
@@ -81,6 +81,7 @@ impl<P: Payload> Session<P> {
         if P::PARTS.renewal {
             let wait = error.is_retryable().then(|| self.renewals.next(Pace::Normal, &mut self.random));
             self.tokens.not_renewed(self.now, wait);
+            self.record.overdue = None;
             self.report(error);
             self.arm_renewal();
         }
@@ -145,6 +146,7 @@ impl<P: Payload> Session<P> {
             return;
         }
         self.timers.stop(Timer::Open);
+        self.stats.dial_time = Some(self.now - self.dialled_at);
         self.last_received = self.now;
         match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
             Ok(Some(frame)) => self.write(Message::Text(frame), false),
@@ -188,6 +190,11 @@ impl<P: Payload> Session<P> {
         self.ping_sent = None;
         self.link = Link::Up;
         self.up_at = self.now;
+        self.stats.connected_at = Some(self.now);
+        self.stats.hello_time = Some(self.now - self.dialled_at);
+        if downtime.is_some() {
+            self.stats.last_reconnect_at = Some(self.now);
+        }
         self.timers.stop_all();
         self.timers.set(Timer::Stable, self.now + self.settings.backoff.stable_after);
         if self.settings.dialect.health_check.is_some() {
@@ -249,6 +256,10 @@ impl<P: Payload> Session<P> {
             }
             (None, None) => Error::new(ErrorKind::Closed, "the connection broke"),
         };
+        let error = self.redacted(error);
+        if let Some(code) = info.code {
+            self.tell_closing(code, error.close_reason().unwrap_or_default(), Side::Server);
+        }
         self.link = Link::None;
         self.fail(error, action);
     }

@@ -88,6 +88,7 @@ impl<P: Payload> Session<P> {
         }
         self.last_received = self.now;
         self.stats.messages_in += 1;
+        self.stats.last_message_at = Some(self.now);
         self.stats.bytes_in += payload.size() as u64;
         let class = payload.classify(&mut self.names);
         if self.link == Link::Hello {
@@ -178,7 +179,7 @@ impl<P: Payload> Session<P> {
         if role.reply
             && let Some(sent) = self.health_check_sent.take()
         {
-            self.stats.latency = Some(self.now - sent);
+            self.round_trip(self.now - sent);
         }
         let found = match role.error {
             true => payload.json().and_then(|document| self.server_error(Class::Control(0), role, &document)),

@@ -21,9 +21,10 @@ use super::{
     backoff::Backoff,
     breaker::Breaker,
     error::{Error, ErrorKind},
-    lifecycle::{Cause, Lifecycle},
+    lifecycle::{Cause, Lifecycle, Side},
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
     random::Random,
+    record::{Reason, Reconnect, Record},
     resume::{Resume, ResumePoint, Sequence},
     secret::Secret,
     state::State,
@@ -238,6 +239,7 @@ pub struct Session<P: Payload> {
     resume: Option<Box<Resume>>,
     sequence: Option<Sequence<P>>,
     stats: Stats,
+    record: Record,
     outputs: VecDeque<Output<P>>,
     now: Timestamp,
 }
@@ -295,6 +297,7 @@ impl<P: Payload> Session<P> {
             resume: resume.map(Box::new),
             sequence: None,
             stats: Stats::default(),
+            record: Record::default(),
             outputs: clamped.into_iter().map(Output::Lifecycle).collect(),
             now: Timestamp::default(),
             settings,
@@ -399,15 +402,21 @@ impl<P: Payload> Session<P> {
         self.connection_id.as_ref()
     }
 
-    /// The counters. The driver adds what only it sees.
+    /// The counters, as of the last input. The driver adds what only it sees.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Why connections were lost and tries failed: the last 16 times, the oldest first (N-12).
+    pub fn reconnect_log(&self) -> impl ExactSizeIterator<Item = &Reconnect> {
+        self.record.log().iter()
     }
 
     fn set_state(&mut self, new: State) {
         let old = self.state;
         debug_assert!(old.next().contains(&new), "illegal transition from {old} to {new}");
         self.state = new;
+        self.stats.state = new;
         self.tell(Lifecycle::State { old, new });
     }
 
@@ -473,7 +482,9 @@ impl<P: Payload> Session<P> {
             Link::Hello | Link::Up => {
                 self.link = Link::Closing;
                 self.connection_id = None;
+                self.count_connected();
                 self.timers.set(Timer::Close, self.now + self.settings.close_timeout);
+                self.tell_closing(code, &reason, Side::Client);
                 self.outputs.push_back(Output::Close { generation: self.generation, code, reason });
             }
             _ => {
@@ -482,6 +493,19 @@ impl<P: Payload> Session<P> {
             }
         }
         Ok(())
+    }
+
+    fn tell_closing(&mut self, code: u16, reason: &str, by: Side) {
+        if P::PARTS.records {
+            self.tell(Lifecycle::Closing { code, reason: Arc::from(reason), by });
+        }
+    }
+
+    /// The connection has ended: its time is added to that of those before.
+    fn count_connected(&mut self) {
+        if let Some(since) = self.stats.connected_at.take() {
+            self.stats.connected_before += self.now - since;
+        }
     }
 
     fn send_by_user(&mut self, message: Message) -> Result<(), Error> {
@@ -530,6 +554,9 @@ impl<P: Payload> Session<P> {
     fn send_health_check(&mut self) {
         self.stats.health_checks += 1;
         self.health_check_sent = Some(self.now);
+        if P::PARTS.records {
+            self.tell(Lifecycle::Ping { payload: Arc::from(self.health_frame.as_str()) });
+        }
         self.write(Message::Text(self.health_frame.clone()), false);
         self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
     }
@@ -551,8 +578,15 @@ impl<P: Payload> Session<P> {
         self.last_received = self.now;
         self.timers.stop(Timer::Pong);
         if let Some(sent) = self.ping_sent.take() {
-            let latency = self.now - sent;
-            self.stats.latency = Some(latency);
+            self.round_trip(self.now - sent);
+        }
+    }
+
+    /// The answer to a health check or a ping came.
+    fn round_trip(&mut self, latency: Duration) {
+        self.stats.latency = Some(latency);
+        if P::PARTS.records {
+            self.record.round_trip(latency, &mut self.stats);
             self.tell(Lifecycle::Pong { latency });
         }
     }
@@ -563,25 +597,28 @@ impl<P: Payload> Session<P> {
             Timer::Ping => self.ping(),
             // Any sign of life will do: an answer may be behind a long message.
             Timer::Pong => match self.ping_sent.take() {
-                Some(sent) if self.last_received < sent => self.timed_out("no answer to a ping in time"),
+                Some(sent) if self.last_received < sent => self.timed_out(Reason::Pong),
                 _ => {}
             },
-            Timer::Token => self.token_failed(Error::new(ErrorKind::Timeout, "the token provider took too long")),
+            Timer::Token => {
+                self.record.overdue = Some(Reason::TokenTimeout);
+                self.token_failed(Error::new(ErrorKind::Timeout, Reason::TokenTimeout.as_str()));
+            }
             Timer::Renew => self.fetch_token(),
-            Timer::Open => self.timed_out("the connection could not be opened in time"),
-            Timer::Hello => self.timed_out("the hello did not come in time"),
+            Timer::Open => self.timed_out(Reason::OpenTimeout),
+            Timer::Hello => self.timed_out(Reason::HelloTimeout),
             Timer::HealthCheck => self.send_health_check(),
             Timer::Silence => {
                 let due = self.last_received + self.settings.silence().unwrap_or(Duration::MAX);
                 if due <= self.now {
-                    self.timed_out("nothing came from the server for too long");
+                    self.timed_out(Reason::Silence);
                 } else {
                     self.timers.set(Timer::Silence, due);
                 }
             }
             Timer::Probe => {
                 if self.health_check_sent.is_some_and(|sent| self.last_received < sent) {
-                    self.timed_out("no sign of life after a network change");
+                    self.timed_out(Reason::Probe);
                 }
             }
             Timer::Stable => self.backoff.reset(),

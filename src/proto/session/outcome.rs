@@ -4,8 +4,9 @@ use super::super::{
     backoff::{FLOOR, Pace},
     dialect::Action,
     error::{Error, ErrorKind},
-    lifecycle::{BreakerState, Cause, Lifecycle},
+    lifecycle::{BreakerState, Cause, Lifecycle, Side},
     message::Payload,
+    record::{Reason, Reconnect},
     state::State,
     timers::Timer,
 };
@@ -19,22 +20,36 @@ impl<P: Payload> Session<P> {
     /// Drops what is under way, without waiting for anybody.
     pub(super) fn abort(&mut self, code: u16, reason: &'static str) {
         let fetching = std::mem::take(&mut self.fetching);
+        if matches!(self.link, Link::Hello | Link::Up) {
+            self.tell_closing(code, reason, Side::Client);
+        }
         if fetching || self.link != Link::None {
             self.outputs.push_back(Output::Abort { generation: self.generation, code, reason });
         }
         self.link = Link::None;
     }
 
-    pub(super) fn timed_out(&mut self, what: &'static str) {
-        self.fail(Error::new(ErrorKind::Timeout, what), Action::Retry);
+    pub(super) fn timed_out(&mut self, reason: Reason) {
+        self.record.overdue = Some(reason);
+        self.fail(Error::new(ErrorKind::Timeout, reason.as_str()), Action::Retry);
     }
 
     /// A try or a connection failed, and the rule says what follows. Whatever the failure left open is closed (S0-16); where
     /// the socket or the dial ended by itself, the link is gone already.
     pub(super) fn fail(&mut self, error: Error, action: Action) {
         let error = self.redacted(error);
+        let reason = self.record.overdue.take().unwrap_or_else(|| Reason::of(&error));
+        self.remember(reason, &error);
         self.lose(error.clone(), 4000, "client gives up on this connection");
         self.decide(error, action);
+    }
+
+    /// Writes into the reconnect log.
+    fn remember(&mut self, reason: Reason, error: &Error) {
+        if P::PARTS.records {
+            let unix = if P::PARTS.renewal { self.tokens.today(self.now) } else { None };
+            self.record.note(Reconnect { at: self.now, unix, attempt: self.attempt, reason, error: error.clone() });
+        }
     }
 
     /// There is no connection any more.
@@ -42,6 +57,7 @@ impl<P: Payload> Session<P> {
         self.abort(code, reason);
         self.timers.stop_all();
         self.connection_id = None;
+        self.count_connected();
         if self.state == State::Connected {
             self.lost_at = Some(self.now);
             self.set_state(State::Disconnected);
@@ -137,7 +153,8 @@ impl<P: Payload> Session<P> {
             return;
         }
         self.tell(Lifecycle::Renewing { age: self.now - self.up_at });
-        let error = Error::new(ErrorKind::Closed, "the connection has reached its maximum age");
+        let error = Error::new(ErrorKind::Closed, Reason::Age.as_str());
+        self.remember(Reason::Age, &error);
         self.lose(error, 1000, "client renews the connection");
         self.set_state(State::Reconnecting);
         self.begin_attempt();
@@ -155,6 +172,7 @@ impl<P: Payload> Session<P> {
         }
         self.link = Link::None;
         self.connection_id = None;
+        self.count_connected();
         self.lost_at = None;
         let state = match cause {
             Cause::ByUser | Cause::Dropped => State::Closed,
