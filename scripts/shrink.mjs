@@ -2,7 +2,8 @@
 // with names, and leaves without)
 //
 // A panic ends the module and shows nothing: on the web there is no standard error to show it on. So what would word
-// the message is replaced by the trap that follows it anyway, and everything that only messages need falls away.
+// the message is replaced by the trap that follows it anyway, and everything that only messages need falls away. The same
+// goes for all formatting: the crate puts its texts together by hand, and here it is checked that nothing else calls any.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -51,17 +52,23 @@ const PANICS = [
   /::assert_failed(::|$)/,
 ];
 
+/** What formats a value, by a part of its name. */
+const FORMATTING = /core(\[\w+\])?::fmt::|::string::ToString>::to_string|alloc(\[\w+\])?::fmt::format/;
+
 const [, , file, glueFile] = process.argv;
 const module = binaryen.readBinary(readFileSync(file));
-let cut = 0;
+const cut = { panics: 0, formatting: 0 };
 for (let index = 0; index < module.getNumFunctions(); index += 1) {
   const pointer = module.getFunctionByIndex(index);
   const { name, base } = binaryen.getFunctionInfo(pointer);
-  if (base || !PANICS.some((panic) => panic.test(name))) continue;
+  const kind = PANICS.some((panic) => panic.test(name)) ? 'panics' : 'formatting';
+  if (base || (kind === 'formatting' && !FORMATTING.test(name))) continue;
   binaryen.Function.setBody(pointer, module.unreachable());
-  cut += 1;
+  cut[kind] += 1;
 }
-if (cut < 5) throw new Error(`only ${cut} panic functions were found: have their names changed?`);
+if (cut.panics < 5 || cut.formatting < 5) throw new Error(`too little was found to cut (${JSON.stringify(cut)}): have the names changed?`);
+const formats = callers(FORMATTING);
+if (formats.length > 0) throw new Error(`these format what they should put together by hand:\n${formats.join('\n')}`);
 
 binaryen.setOptimizeLevel(2);
 binaryen.setShrinkLevel(2);
@@ -74,6 +81,18 @@ module.runPasses(['strip-debug', 'strip-producers']);
 const { bytes, glue } = withShortNames(module.emitBinary(), readFileSync(glueFile, 'utf8'));
 writeFileSync(file, withoutPaths(bytes));
 writeFileSync(glueFile, glue);
+
+/** The functions that call one with such a name. */
+function callers(called) {
+  const found = new Set();
+  let caller = '';
+  for (const line of module.emitText().split('\n')) {
+    caller = /^ \(func \$("[^"]*"|\S+)/.exec(line)?.[1] ?? caller;
+    const name = /\((?:return_)?call \$("[^"]*"|\S+)/.exec(line)?.[1];
+    if (name && called.test(name)) found.add(`${caller} calls ${name}`);
+  }
+  return [...found];
+}
 
 /** Where a panic stood is part of its message: the names of source files are blanked, for nothing reads them any more. */
 function withoutPaths(bytes) {

@@ -98,7 +98,7 @@ impl Waiting {
 
 /// The cause of an end, to those who waited for something else.
 pub(crate) fn as_error(cause: &Cause) -> Error {
-    cause.error().cloned().unwrap_or_else(|| Error::new(ErrorKind::Closed, cause.to_string()))
+    cause.error().cloned().unwrap_or_else(|| Error::new(ErrorKind::Closed, cause.text()))
 }
 
 /// Adds a waiter, and forgets those who have gone: a list of them does not grow without end.

@@ -28,7 +28,7 @@ pub(super) fn to_js(error: &Error) -> JsValue {
 
 /// The message, with the settings named as they are in the options.
 fn text(error: &Error) -> String {
-    let text = error.to_string();
+    let text = error.text();
     // The text of an error with a path begins with it.
     match error.path().and_then(|path| Some((in_options(path), text.strip_prefix(path)?))) {
         Some((option, rest)) => [option, rest].concat(),
@@ -53,11 +53,8 @@ pub(super) fn in_options(path: &str) -> &str {
 }
 
 fn cause(error: &Error) -> Option<JsValue> {
-    let source = error::Error::source(error)?;
-    match source.downcast_ref::<Thrown>() {
-        Some(thrown) => thrown.value(),
-        None => Some(js_sys::Error::new(&source.to_string()).into()),
-    }
+    // Only what JavaScript threw is ever the source of an error here.
+    error::Error::source(error)?.downcast_ref::<Thrown>()?.value()
 }
 
 /// A failure of the user's JavaScript, with what was thrown as its source.

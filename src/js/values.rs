@@ -71,7 +71,7 @@ pub(super) fn lifecycle(step: &Lifecycle) -> JsValue {
 pub(super) fn cause(cause: &Cause) -> JsValue {
     Fields::new()
         .with("type", cause.as_str())
-        .with("message", cause.to_string())
+        .with("message", cause.text())
         .maybe("error", cause.error().map(to_js))
         .into()
 }

@@ -1,6 +1,7 @@
 //! Dialects are data (N-2): what a server expects on the wire, as a value that can be written in JSON.
 
 use super::{
+    decimal::decimal,
     dialect_reader,
     error::{Error, ErrorKind},
     json::{Json, Object},
@@ -464,7 +465,7 @@ impl<'de> Deserialize<'de> for Dialect {
 ///
 /// Put together without the machinery of `format!`, as everywhere in the core: a page would have to download it.
 pub(super) fn indexed(list: &str, index: usize, rest: &str) -> String {
-    [list, "[", &index.to_string(), "]", rest].concat()
+    [list, "[", &decimal(index as u64), "]", rest].concat()
 }
 
 /// The member of a document at a dotted path.

@@ -1,13 +1,10 @@
 //! The one error of the crate: opaque, cheap to clone, with a kind to match on and the facts that belong to it.
 
-use super::url::HIDDEN;
-use std::{
-    borrow::Cow,
-    error,
-    fmt::{self, Write},
-    sync::Arc,
-    time::Duration,
+use super::{
+    decimal::{decimal, signed},
+    url::HIDDEN,
 };
+use std::{borrow::Cow, error, fmt, sync::Arc, time::Duration};
 
 /// What went wrong, for `match`. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,6 +161,32 @@ impl Error {
         self
     }
 
+    /// The path, the message, and the code, status or close frame, in words. Put together by hand, as everywhere in the core.
+    pub(crate) fn text(&self) -> String {
+        let inner = &*self.0;
+        let mut text = String::new();
+        let mut add = |parts: &[&str]| parts.iter().for_each(|part| text.push_str(part));
+        if let Some(path) = &inner.path {
+            add(&[path, ": "]);
+        }
+        add(&[&inner.message]);
+        if let Some(code) = inner.code {
+            add(&[" (code ", &signed(code), ")"]);
+        }
+        if let Some(status) = inner.status {
+            add(&[" (HTTP ", &decimal(status.into()), ")"]);
+        }
+        if let Some((code, reason)) = &inner.close {
+            add(&[" (close ", &decimal((*code).into())]);
+            if !reason.is_empty() {
+                let shown: String = reason.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+                add(&[" \"", &shown, "\""]);
+            }
+            add(&[")"]);
+        }
+        text
+    }
+
     /// Attaches the cause. It must not print a secret either.
     pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
@@ -253,41 +276,34 @@ impl Error {
     }
 }
 
+/// The text of [`Error::text`].
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
-        if let Some(path) = &inner.path {
-            f.write_str(path)?;
-            f.write_str(": ")?;
-        }
-        f.write_str(&inner.message)?;
-        if let Some(code) = inner.code {
-            text(f, &[" (code ", &code.to_string(), ")"])?;
-        }
-        if let Some(status) = inner.status {
-            text(f, &[" (HTTP ", &status.to_string(), ")"])?;
-        }
-        if let Some((code, reason)) = &inner.close {
-            text(f, &[" (close ", &code.to_string()])?;
-            if !reason.is_empty() {
-                f.write_str(" \"")?;
-                reason.chars().try_for_each(|c| f.write_char(if c.is_control() { '\u{fffd}' } else { c }))?;
-                f.write_str("\"")?;
-            }
-            f.write_str(")")?;
-        }
-        Ok(())
+        f.write_str(&self.text())
     }
 }
 
+/// By hand: the standard library's search would be a good part of what a page downloads.
 fn hide(text: &mut String, secret: &str) {
-    if !secret.is_empty() && text.contains(secret) {
-        *text = text.replace(secret, HIDDEN);
+    if secret.is_empty() {
+        return;
     }
-}
-
-fn text(f: &mut fmt::Formatter<'_>, parts: &[&str]) -> fmt::Result {
-    parts.iter().try_for_each(|part| f.write_str(part))
+    let mut shown = String::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(rest) = text.as_bytes().get(at..) {
+        if rest.starts_with(secret.as_bytes()) {
+            shown.push_str(text.get(from..at).unwrap_or_default());
+            shown.push_str(HIDDEN);
+            at += secret.len();
+            from = at;
+        } else {
+            at += 1;
+        }
+    }
+    if from > 0 {
+        shown.push_str(text.get(from..).unwrap_or_default());
+        *text = shown;
+    }
 }
 
 impl fmt::Debug for Error {

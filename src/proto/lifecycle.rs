@@ -257,14 +257,8 @@ impl Cause {
         }
     }
 
-    /// Whether the program itself wanted the end.
-    pub fn is_intended(&self) -> bool {
-        matches!(self, Cause::ByUser | Cause::Dropped)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The cause in words, with the error behind it.
+    pub(crate) fn text(&self) -> String {
         let what = match self {
             Cause::ByUser => "closed by the user",
             Cause::Dropped => "every handle was dropped",
@@ -274,10 +268,21 @@ impl fmt::Display for Cause {
             Cause::Exhausted(_) => "every try failed",
             Cause::Fatal(_) => "cannot go on",
         };
-        f.write_str(what)?;
         match self.error() {
-            Some(error) => write!(f, ": {error}"),
-            None => Ok(()),
+            Some(error) => [what, ": ", &error.text()].concat(),
+            None => what.to_owned(),
         }
+    }
+
+    /// Whether the program itself wanted the end.
+    pub fn is_intended(&self) -> bool {
+        matches!(self, Cause::ByUser | Cause::Dropped)
+    }
+}
+
+/// The text of [`Cause::text`].
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod breaker;
+pub(crate) mod decimal;
 mod dialect;
 mod dialect_reader;
 mod error;

@@ -1,6 +1,7 @@
 //! Templates of a dialect: JSON values whose strings hold placeholders such as `${user_id}`.
 
 use super::{
+    decimal::decimal,
     dialect::indexed,
     error::{Error, ErrorKind},
     json::{Json, Object},
@@ -36,7 +37,7 @@ impl Params<'_> {
             }
             "last_sequence" if self.point.is_some() => {
                 let last = self.point.and_then(|point| point.last_sequence);
-                return Ok(last.map(|last| Json::Number(last.to_string().into())));
+                return Ok(last.map(|last| Json::Number(decimal(last).into())));
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! Numbered messages that the server has not taken yet, kept to be sent again.
 
 use super::super::{
+    decimal::decimal,
     error::{Error, ErrorKind},
     message::Message,
 };
@@ -73,14 +74,12 @@ impl Unacknowledged {
 fn with_member(text: &str, name: &str, number: u64) -> Option<String> {
     let body = text.trim_ascii_end().strip_suffix('}')?.trim_ascii_end();
     let comma = if body.trim_ascii() == "{" { "" } else { "," };
-    body.trim_ascii_start()
-        .starts_with('{')
-        .then(|| [body, comma, "\"", name, "\":", &number.to_string(), "}"].concat())
+    body.trim_ascii_start().starts_with('{').then(|| [body, comma, "\"", name, "\":", &decimal(number), "}"].concat())
 }
 
 /// Takes the member away again that [`with_member`] added.
 fn without_member(text: &str, name: &str, number: u64) -> String {
-    let tail = ["\"", name, "\":", &number.to_string(), "}"].concat();
+    let tail = ["\"", name, "\":", &decimal(number), "}"].concat();
     let body = text.strip_suffix(tail.as_str()).unwrap_or(text);
     [body.strip_suffix(',').unwrap_or(body), "}"].concat()
 }

@@ -20,6 +20,7 @@ pub use settings::{Settings, TokenSource};
 use super::{
     backoff::Backoff,
     breaker::Breaker,
+    decimal::decimal,
     error::{Error, ErrorKind},
     lifecycle::{Cause, Lifecycle, Side},
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
@@ -651,7 +652,7 @@ pub(crate) fn check_close(code: u16, reason: &str) -> Result<(), Error> {
     if code != 1000 && !(3000..=4999).contains(&code) {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            ["close code ", &code.to_string(), " is not 1000 or 3000 to 4999"].concat(),
+            ["close code ", &decimal(code.into()), " is not 1000 or 3000 to 4999"].concat(),
         ));
     }
     if reason.len() > MAX_CLOSE_REASON {
