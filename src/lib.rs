@@ -46,6 +46,7 @@
 //! - `blocking` (native): a client for programs without async, `blocking`.
 //! - `jwt` (native): tokens made from an API secret.
 //! - `server` (native): the server half.
+//! - `proxy` (native): connections through an HTTP proxy.
 //! - `cli` (native): the program `everwire`.
 //!
 //! Native needs a tokio runtime. On the web there is nothing to set up; the npm package is built by `scripts/build-pkg`.

@@ -27,6 +27,23 @@ impl ClientBuilder {
         self
     }
 
+    /// An HTTP proxy to go through, by `CONNECT`: `http://user:password@host:port`, without the credentials where it wants
+    /// none, port 80 where none is named. It wins over [`proxy_from_env`](Self::proxy_from_env). The credentials are never
+    /// shown. What a proxy refuses is [`ErrorKind::Proxy`](crate::ErrorKind::Proxy), with its status. Native only, and with
+    /// the feature `proxy`.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.socket.options.proxy(url.into());
+        self
+    }
+
+    /// Goes through the proxy that the environment names, read once by `build`: `HTTPS_PROXY` for `wss`, `HTTP_PROXY` for
+    /// `ws`, else `ALL_PROXY`, but not to the hosts and networks of `NO_PROXY` (also in lower case). By default the
+    /// environment does not count. Native only, and with the feature `proxy`.
+    pub fn proxy_from_env(mut self) -> Self {
+        self.socket.options.proxy_from_env();
+        self
+    }
+
     /// The size of the buffer that each connection has for reading, in bytes, from 512 to 1 MiB. By default it changes: 4 KiB
     /// while little comes, 64 KiB while much comes. An event that a program keeps holds on to the buffer it was read into.
     /// Native only.

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Connect,
     /// The server answered the WebSocket handshake with an HTTP status; see [`Error::status`].
     Handshake,
+    /// The proxy made no tunnel; see [`Error::status`].
+    Proxy,
     /// The server refused who we are, or its first frame was not the hello; see [`Error::code`] and
     /// [`Error::response`].
     Auth,
@@ -55,6 +57,7 @@ impl ErrorKind {
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Connect => "connect",
             ErrorKind::Handshake => "handshake",
+            ErrorKind::Proxy => "proxy",
             ErrorKind::Auth => "auth",
             ErrorKind::Server => "server",
             ErrorKind::Token => "token",
@@ -213,7 +216,7 @@ impl Error {
         self.0.code
     }
 
-    /// The HTTP status of a refused handshake.
+    /// The HTTP status of a refused handshake, or of a proxy that made no tunnel.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -271,6 +274,7 @@ impl Error {
             | ErrorKind::Protocol
             | ErrorKind::TooLarge => true,
             ErrorKind::Handshake => !matches!(self.0.status, Some(401 | 403 | 404 | 410)),
+            ErrorKind::Proxy => !matches!(self.0.status, Some(401 | 403 | 407)),
             _ => false,
         }
     }

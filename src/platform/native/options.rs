@@ -13,6 +13,8 @@ pub(crate) struct SocketOptions {
     /// A certificate with its chain, and its key.
     pub(super) client_certificate: Option<(Vec<u8>, Vec<u8>)>,
     pub(super) tls_config: Option<TlsConfig>,
+    pub(super) proxy: Option<String>,
+    pub(super) proxy_from_env: bool,
     /// `None`: as large as it should be.
     pub(super) read_buffer: Option<usize>,
 }
@@ -28,6 +30,14 @@ impl SocketOptions {
 
     pub(crate) fn tls_config(&mut self, config: TlsConfig) {
         self.tls_config = Some(config);
+    }
+
+    pub(crate) fn proxy(&mut self, url: String) {
+        self.proxy = Some(url);
+    }
+
+    pub(crate) fn proxy_from_env(&mut self) {
+        self.proxy_from_env = true;
     }
 
     pub(crate) fn read_buffer(&mut self, bytes: usize) {

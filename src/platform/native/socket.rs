@@ -5,6 +5,8 @@ mod dial;
 mod failure;
 mod frames;
 mod head;
+#[cfg_attr(not(feature = "proxy"), path = "socket/no_proxy.rs")]
+mod proxy;
 mod queue;
 mod tls;
 mod wire;
@@ -16,6 +18,7 @@ use crate::{
 };
 use failure::Failure;
 use futures::{FutureExt, Sink, Stream};
+use proxy::Proxies;
 use queue::Queue;
 use std::{
     future::Future,
@@ -67,6 +70,7 @@ pub(crate) struct SocketConnector {
     /// Whether the buffer grows while much comes.
     adapts: bool,
     tls: Arc<Tls>,
+    proxies: Proxies,
 }
 
 impl SocketConnector {
@@ -82,7 +86,12 @@ impl SocketConnector {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(config.max_message_size))
             .max_frame_size(Some(config.max_message_size));
-        Ok(Self { web_socket, adapts: options.read_buffer.is_none(), tls: Arc::new(Tls::new(&options)?) })
+        Ok(Self {
+            web_socket,
+            adapts: options.read_buffer.is_none(),
+            tls: Arc::new(Tls::new(&options)?),
+            proxies: Proxies::new(&options)?,
+        })
     }
 }
 
@@ -91,9 +100,9 @@ impl Connector for SocketConnector {
     type Transport = Socket;
 
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket, Error>> + Send + 'static {
-        let (config, adapts, tls) = (self.web_socket, self.adapts, self.tls.clone());
+        let (config, adapts, tls, proxies) = (self.web_socket, self.adapts, self.tls.clone(), self.proxies.clone());
         async move {
-            let stream = dial::dial(&request, config, &tls).await?;
+            let stream = dial::dial(&request, config, &tls, &proxies).await?;
             Ok(Socket::new(layer(Wire::new(stream, adapts), config), adapts))
         }
     }

@@ -24,6 +24,14 @@ impl SocketOptions {
         self.refuse("tls_config");
     }
 
+    pub(crate) fn proxy(&mut self, _: String) {
+        self.refuse("proxy");
+    }
+
+    pub(crate) fn proxy_from_env(&mut self) {
+        self.refuse("proxy_from_env");
+    }
+
     pub(crate) fn read_buffer(&mut self, _: usize) {
         self.refuse("read_buffer");
     }

@@ -2,6 +2,8 @@
 
 use crate::proto::{Error, ErrorKind};
 use std::time::{Duration, SystemTime};
+#[cfg(feature = "proxy")]
+use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
 use tokio_tungstenite::tungstenite::{
     handshake::client::Response,
     http::{
@@ -22,6 +24,21 @@ pub(super) fn refusal(response: &Response) -> Error {
         Some(body) if !body.is_empty() => {
             refused.with_response(String::from_utf8_lossy(&body[..body.len().min(MAX_RESPONSE)]))
         }
+        _ => refused,
+    }
+}
+
+/// What a proxy answered that makes no tunnel. It may be no HTTP at all.
+#[cfg(feature = "proxy")]
+pub(super) fn of_proxy(answer: &[u8]) -> Error {
+    let digits = super::head::status(answer).and_then(|status| status.get(..3));
+    let status = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    let Some(status) = status else { return Error::new(ErrorKind::Proxy, "the proxy speaks no HTTP") };
+    let refused = Error::new(ErrorKind::Proxy, "the proxy made no tunnel").with_status(status);
+    match Response::try_parse(answer) {
+        Ok(Some((_, response))) => refused
+            .with_retry_after(retry_after(response.headers(), wall_clock()))
+            .with_headers(texts(response.headers())),
         _ => refused,
     }
 }

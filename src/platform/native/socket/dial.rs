@@ -3,6 +3,7 @@
 use super::{
     answer,
     head::Head,
+    proxy::Proxies,
     tls::{self, Tls},
     wire::Stream,
 };
@@ -23,21 +24,31 @@ use tokio_tungstenite::{
     },
 };
 
-pub(super) async fn dial(request: &DialRequest, config: WebSocketConfig, tls: &Tls) -> Result<Stream, Error> {
+pub(super) async fn dial(
+    request: &DialRequest,
+    config: WebSocketConfig,
+    tls: &Tls,
+    proxies: &Proxies,
+) -> Result<Stream, Error> {
     let http = http_request(request)?;
     let (host, port, secure) = target(&http)?;
-    let tcp = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(|error| Error::new(ErrorKind::Connect, "the server cannot be reached").with_source(error))?;
-    // Small messages must not wait for the acknowledgement of the one before.
-    tcp.set_nodelay(true)
-        .map_err(|error| Error::new(ErrorKind::Connect, "the socket cannot be set up").with_source(error))?;
+    let tcp = proxies.connect(&host, port, secure).await?;
     let stream = match secure {
         true => Stream::Tls(Box::new(tls.connect(host, tcp).await?)),
         false => Stream::Plain(tcp),
     };
-    let (socket, _) = client_async_with_config(http, Head::new(stream), Some(config)).await.map_err(handshake_error)?;
+    let (socket, _) =
+        client_async_with_config(http, Head::new(stream, "101"), Some(config)).await.map_err(handshake_error)?;
     Ok(socket.into_inner().inner)
+}
+
+/// A connection over TCP.
+pub(super) async fn connect(host: &str, port: u16, unreachable: &'static str) -> Result<TcpStream, Error> {
+    let failed = |message, error| Error::new(ErrorKind::Connect, message).with_source(error);
+    let tcp = TcpStream::connect((host, port)).await.map_err(|error| failed(unreachable, error))?;
+    // Small messages must not wait for the acknowledgement of the one before.
+    tcp.set_nodelay(true).map_err(|error| failed("the socket cannot be set up", error))?;
+    Ok(tcp)
 }
 
 fn http_request(request: &DialRequest) -> Result<Request, Error> {

@@ -1,5 +1,5 @@
 //! Reads the head of an HTTP answer and not one byte of what follows it: the WebSocket layer then begins with a buffer of
-//! the wanted size, whatever the handshake needed, and all frames come from the same place.
+//! the wanted size, whatever the handshake needed, and all frames come from the same place. The same for a tunnel.
 
 use std::{
     io,
@@ -11,25 +11,43 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A stream during the handshake.
 pub(super) struct Head<S> {
     pub(super) inner: S,
+    /// How the status begins that lets the frames follow.
+    accepted: &'static str,
     seen: Vec<u8>,
     complete: bool,
 }
 
 impl<S> Head<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner, seen: Vec::new(), complete: false }
+    pub(super) fn new(inner: S, accepted: &'static str) -> Self {
+        Self { inner, accepted, seen: Vec::new(), complete: false }
+    }
+
+    #[cfg_attr(not(feature = "proxy"), allow(dead_code))]
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether the status is the one that was hoped for.
+    pub(super) fn is_accepted(&self) -> bool {
+        status(&self.seen).is_some_and(|status| status.starts_with(self.accepted.as_bytes()))
     }
 
     /// How many bytes may be read now: never more than the least that is missing. What follows an answer that switches
     /// no protocol is the server's explanation, which belongs to it.
     fn allowed(&self) -> usize {
         match self.complete {
-            true if self.seen.starts_with(b"HTTP/1.1 101") => 0,
+            true if self.is_accepted() => 0,
             true => usize::MAX,
             false if self.seen.ends_with(b"\n") || self.seen.ends_with(b"\n\r") => 1,
             false => 2,
         }
     }
+}
+
+/// What follows the version in the first line of an answer.
+pub(super) fn status(answer: &[u8]) -> Option<&[u8]> {
+    let rest = answer.strip_prefix(b"HTTP/1.")?.get(1..)?;
+    rest.strip_prefix(b" ")
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Head<S> {
@@ -85,7 +103,7 @@ mod tests {
     /// What is read of an answer that comes in pieces of this size, and what is left.
     async fn read(answer: &str, size: usize) -> (String, String) {
         let (mut write, inner) = duplex(1 << 16);
-        let mut head = Head::new(inner);
+        let mut head = Head::new(inner, "101");
         let mut got = vec![0; 4096];
         let mut len = 0;
         for piece in answer.as_bytes().chunks(size) {

@@ -1,0 +1,104 @@
+//! A tunnel through an HTTP proxy (`CONNECT`). Which proxy a destination needs, what `NO_PROXY` excepts and how the
+//! credentials are written is for `hyper-util`; its own tunnel tells no status but 407, so the few lines of that are here.
+
+use super::{answer, head::Head};
+use crate::{
+    platform::SocketOptions,
+    proto::{Error, ErrorKind},
+};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use std::sync::Arc;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::http::Uri;
+
+/// How long the head of a proxy's answer may be.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Which proxy to use, if any.
+#[derive(Clone)]
+pub(super) struct Proxies(Option<Arc<Matcher>>);
+
+impl Proxies {
+    /// Fails with [`ErrorKind::Config`] if the given proxy is none. What the environment says is looked at once, here.
+    pub(super) fn new(options: &SocketOptions) -> Result<Self, Error> {
+        let matcher = match &options.proxy {
+            Some(url) => {
+                check(url)?;
+                Some(Matcher::builder().all(url.as_str()).build())
+            }
+            None if options.proxy_from_env => Some(Matcher::from_env()),
+            None => None,
+        };
+        Ok(Self(matcher.map(Arc::new)))
+    }
+
+    /// A connection to this place: straight, or through the proxy that it needs.
+    pub(super) async fn connect(&self, host: &str, port: u16, secure: bool) -> Result<TcpStream, Error> {
+        match self.of(host, port, secure)? {
+            Some(proxy) => tunnel(&proxy, host, port).await,
+            None => super::dial::connect(host, port, "the server cannot be reached").await,
+        }
+    }
+
+    fn of(&self, host: &str, port: u16, secure: bool) -> Result<Option<Intercept>, Error> {
+        let Some(matcher) = &self.0 else { return Ok(None) };
+        let scheme = if secure { "https" } else { "http" };
+        let place = Uri::builder().scheme(scheme).authority(authority(host, port)).path_and_query("/").build();
+        let place = place.map_err(|_| Error::new(ErrorKind::Config, "no host that a proxy knows").with_path("url"))?;
+        match matcher.intercept(&place) {
+            // Only the environment can name one of these.
+            Some(proxy) if proxy.uri().scheme_str() != Some("http") => Err(wrong(ONLY_HTTP)),
+            proxy => Ok(proxy),
+        }
+    }
+}
+
+const ONLY_HTTP: &str = "only proxies of the form http://user:password@host:port are known";
+
+/// No error shows the text: it may hold a password.
+fn check(text: &str) -> Result<(), Error> {
+    let url = url::Url::parse(text).map_err(|_| wrong("is not a URL"))?;
+    let is_proxy = url.scheme() == "http" && url.has_host() && url.query().is_none() && url.fragment().is_none();
+    if is_proxy && url.path() == "/" { Ok(()) } else { Err(wrong(ONLY_HTTP)) }
+}
+
+fn wrong(message: &'static str) -> Error {
+    Error::new(ErrorKind::Config, message).with_path("proxy")
+}
+
+async fn tunnel(proxy: &Intercept, host: &str, port: u16) -> Result<TcpStream, Error> {
+    let (Some(at), default) = (proxy.uri().host(), 80) else { return Err(wrong(ONLY_HTTP)) };
+    let at = at.trim_start_matches('[').trim_end_matches(']');
+    let proxy_port = proxy.uri().port_u16().unwrap_or(default);
+    let tcp = super::dial::connect(at, proxy_port, "the proxy cannot be reached").await?;
+    let place = authority(host, port);
+    let mut request = ["CONNECT ", &place, " HTTP/1.1\r\nHost: ", &place, "\r\n"].concat().into_bytes();
+    if let Some(credentials) = proxy.basic_auth() {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(credentials.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    let broken = |error| Error::new(ErrorKind::Connect, "the connection to the proxy broke").with_source(error);
+    // What follows its answer is the server's.
+    let mut head = Head::new(tcp, "2");
+    head.inner.write_all(&request).await.map_err(broken)?;
+    let mut answer = Vec::new();
+    while !head.is_complete() {
+        if head.read_buf(&mut answer).await.map_err(broken)? == 0 {
+            return Err(Error::new(ErrorKind::Connect, "the proxy hung up"));
+        }
+        if answer.len() > MAX_HEAD {
+            return Err(Error::new(ErrorKind::Proxy, "the proxy's answer is too long"));
+        }
+    }
+    if head.is_accepted() { Ok(head.inner) } else { Err(answer::of_proxy(&answer)) }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    let port = port.to_string();
+    if host.contains(':') { ["[", host, "]:", &port].concat() } else { [host, ":", &port].concat() }
+}
