@@ -25,7 +25,12 @@ pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
     /// Calls the listeners of a lifecycle step.
     fn lifecycle(&mut self, step: &Lifecycle);
 
-    /// All that was ready has been read: hands over what was gathered for readers, and pushes what failed elsewhere.
+    /// Whether events have been gathered for readers that run on tasks of their own.
+    fn has_gathered(&self) -> bool {
+        false
+    }
+
+    /// All that was ready has been read: hands over what was gathered, and pushes what failed elsewhere.
     fn end_of_round(&mut self, _failures: &mut Vec<Error>) {}
 }
 
@@ -146,12 +151,17 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             if let Some((_, socket)) = &mut self.socket {
                 let _ = socket.poll_flush(cx);
             }
+            let gathered = self.dispatch.has_gathered();
             self.dispatch.end_of_round(&mut self.failures);
             self.tell_failures();
             let ended = self.orphaned && self.session.state().is_end();
-            if ended || !busy {
+            if ended || !busy && !gathered {
                 self.publish();
                 return if ended { Poll::Ready(()) } else { Poll::Pending };
+            }
+            if gathered {
+                // Readers have their turn before the next read.
+                break;
             }
         }
         self.publish();
@@ -164,6 +174,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         for _ in 0..FRAMES {
             let Some((generation, socket)) = &mut self.socket else { return false };
             let generation = *generation;
+            socket.hold(self.dispatch.has_gathered());
             match socket.poll_recv(cx) {
                 Poll::Ready(Incoming::Message(payload)) => match self.session.receive(self.now, generation, payload) {
                     Some(event) => self.event(event),

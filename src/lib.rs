@@ -89,6 +89,11 @@ pub use proto::{
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// So do those of the guide.
+#[cfg(all(doctest, native, feature = "blocking"))]
+#[doc = include_str!("../docs/GUIDE.md")]
+struct Guide;
+
 /// The client id sent to servers: `everwire/<version> (<short sha>)`.
 pub const CLIENT_ID: &str = env!("EVERWIRE_CLIENT_ID");
 

@@ -110,6 +110,10 @@ impl Dispatch<Event> for ListenerDispatch {
         self.tell(step);
     }
 
+    fn has_gathered(&self) -> bool {
+        self.batches.any
+    }
+
     fn end_of_round(&mut self, failures: &mut Vec<Error>) {
         self.hand_over();
         let shared = &self.listeners.shared;

@@ -1,0 +1,28 @@
+//! The examples do what they say.
+#![cfg(all(native, feature = "server"))]
+#![allow(clippy::disallowed_methods)] // they are programs of their own
+
+#[path = "../examples/openai_realtime.rs"]
+mod openai_realtime;
+#[path = "../examples/pool.rs"]
+mod pool;
+#[path = "../examples/stream_chat.rs"]
+mod stream_chat;
+
+// S0-22, S0-18
+#[test]
+fn the_chat_survives_that_everybody_is_thrown_out() {
+    stream_chat::main().unwrap();
+}
+
+// S1-24
+#[test]
+fn the_realtime_session_gets_its_answer() {
+    openai_realtime::main().unwrap();
+}
+
+// S2-14
+#[test]
+fn the_pool_serves_all_jobs() {
+    pool::main().unwrap();
+}
