@@ -4,19 +4,19 @@ use crate::{
     client::Event,
     proto::{Error, ErrorKind, Message},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// Turns events into values and values into messages. [`Json`] is the one that is used where none is named.
 ///
 /// ```
 /// use everwire::{Error, ErrorKind, Event, Message, codec::Codec};
-/// use serde::{Serialize, de::DeserializeOwned};
+/// use serde::{Deserialize, Serialize};
 ///
 /// /// JSON in binary messages.
 /// struct Bytes;
 ///
 /// impl Codec for Bytes {
-///     fn decode<T: DeserializeOwned>(event: &Event) -> Result<T, Error> {
+///     fn decode<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, Error> {
 ///         serde_json::from_slice(event.bytes())
 ///             .map_err(|error| Error::new(ErrorKind::Decode, "no JSON").with_source(error))
 ///     }
@@ -29,11 +29,11 @@ use serde::{Serialize, de::DeserializeOwned};
 /// }
 /// ```
 pub trait Codec {
-    /// The document of an event as a value.
+    /// The document of an event as a value, which may borrow from the event.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] if it does not fit.
-    fn decode<T: DeserializeOwned>(event: &Event) -> Result<T, Error>;
+    fn decode<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, Error>;
 
     /// A value as a message.
     ///
@@ -47,7 +47,7 @@ pub trait Codec {
 pub struct Json;
 
 impl Codec for Json {
-    fn decode<T: DeserializeOwned>(event: &Event) -> Result<T, Error> {
+    fn decode<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, Error> {
         event.json()
     }
 
@@ -64,7 +64,7 @@ pub struct FastJson;
 
 #[cfg(all(native, feature = "sonic"))]
 impl Codec for FastJson {
-    fn decode<T: DeserializeOwned>(event: &Event) -> Result<T, Error> {
+    fn decode<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, Error> {
         let decoded = match event.text() {
             Some(text) => sonic_rs::from_str(text),
             None => sonic_rs::from_slice(event.bytes()),

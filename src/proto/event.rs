@@ -6,7 +6,7 @@ use super::{
     message::{Class, Payload},
     scan::{self, Found},
 };
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::Value;
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -85,11 +85,12 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Event<T, B> {
         scan::find_value(self.text()?, after, path)
     }
 
-    /// Decodes the document into a type of yours.
+    /// Decodes the document into a type of yours. One that borrows from the event (`&str`, or `Cow` with
+    /// `#[serde(borrow)]`) saves the copies.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] if it is not JSON or does not fit.
-    pub fn json<D: DeserializeOwned>(&self) -> Result<D, Error> {
+    pub fn json<'de, D: Deserialize<'de>>(&'de self) -> Result<D, Error> {
         serde_json::from_slice(self.bytes()).map_err(|error| {
             Error::new(ErrorKind::Decode, "the event does not decode into the wanted type").with_source(error)
         })

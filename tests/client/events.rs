@@ -224,7 +224,7 @@ async fn listeners_of_every_kind_may_be_added_and_removed_inside_listeners() {
 struct Marked;
 
 impl Codec for Marked {
-    fn decode<T: serde::de::DeserializeOwned>(event: &Event) -> Result<T, everwire::Error> {
+    fn decode<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, everwire::Error> {
         let text = event.text().and_then(|text| text.strip_prefix('#')).unwrap_or_default();
         serde_json::from_str(text).map_err(|_| everwire::Error::new(ErrorKind::Decode, "no mark"))
     }
@@ -263,6 +263,28 @@ async fn a_codec_of_ones_own_decodes_and_encodes() {
     assert!(plain.recv_timeout(Duration::ZERO).await.is_err());
 }
 
+#[derive(Debug, Deserialize, PartialEq)]
+struct Borrowed<'a> {
+    text: &'a str,
+    #[serde(borrow)]
+    html: std::borrow::Cow<'a, str>,
+}
+
+// S2-9: what is decoded may borrow from the event.
+#[tokio::test]
+async fn a_document_may_borrow_from_its_event() {
+    let server = Server::start().await;
+    let (client, mut peer) = server.connect(server.builder()).await;
+    let (pass, mut heard) = passing::<(String, bool)>();
+    let note = move |event: &Event| {
+        let Borrowed { text, html } = event.json().unwrap();
+        pass((format!("{text} {html}"), event.bytes().as_ptr_range().contains(&text.as_ptr())));
+    };
+    let _listening = client.on("b", note);
+    peer.send(r#"{"type":"b","text":"hi","html":"a\nb"}"#).await;
+    assert_eq!(soon(heard.next()).await.unwrap(), ("hi a\nb".to_owned(), true));
+}
+
 // S2-9: the fast decoder gives the same values, and its errors show nothing of the text.
 #[cfg(feature = "sonic")]
 #[tokio::test]
@@ -274,6 +296,10 @@ async fn the_fast_decoder_gives_the_same_and_shows_nothing() {
     peer.send(r#"{"type":"b","text":"gr\u00fc\u00dfe \" \\ 😀"}"#).await;
     let event = soon(events.recv()).await.unwrap();
     assert_eq!(FastJson::decode::<Chat>(&event).unwrap(), Json::decode::<Chat>(&event).unwrap());
+    peer.send(r#"{"type":"b","text":"hi","html":"a\nb"}"#).await;
+    let event = soon(events.recv()).await.unwrap();
+    let borrowed = FastJson::decode::<Borrowed<'_>>(&event).unwrap();
+    assert_eq!((borrowed.text, &*borrowed.html), ("hi", "a\nb"));
     peer.send(r#"{"type":"a","number":"s3cret"}"#).await;
     let event = soon(events.recv()).await.unwrap();
     let error = FastJson::decode::<Chat>(&event).unwrap_err();

@@ -15,7 +15,7 @@ pub const NAMES: [&str; 6] =
     [plain::RAW, plain::RAW_16K, everwire::ON, everwire::STREAM, ezsockets::NAME, plain::VALUE];
 
 /// What a program may ask of the events.
-pub const LISTENERS: [&str; 9] = [
+pub const LISTENERS: [&str; 10] = [
     plain::RAW,
     everwire::ONE,
     everwire::WILDCARDS,
@@ -24,6 +24,7 @@ pub const LISTENERS: [&str; 9] = [
     everwire::STREAM,
     everwire::TYPED,
     everwire::FAST,
+    everwire::BORROWED,
     plain::VALUE,
 ];
 
@@ -53,6 +54,7 @@ pub fn run(name: &str, port: u16, workload: &str) {
             everwire::SEND_MANY => everwire::send(port, workload, BATCH).await,
             everwire::TYPED => everwire::typed::<::everwire::codec::Json>(port, workload).await,
             everwire::FAST => everwire::typed::<::everwire::codec::FastJson>(port, workload).await,
+            everwire::BORROWED => everwire::borrowed(port, workload).await,
             name if everwire::LISTENING.contains(&name) => everwire::on(name, port, workload).await,
             _ => panic!("no such client: {name}"),
         }

@@ -5,10 +5,14 @@ use crate::{
     idle::{self, Count},
     workload::{DONE, TYPES, Workload},
 };
-use everwire::{Client, ClientBuilder, Dialect, ErrorKind, Event, Lifecycle, Subscription, codec::Codec};
+use everwire::{
+    Client, ClientBuilder, Dialect, ErrorKind, Event, Lifecycle, Subscription,
+    codec::{Codec, FastJson},
+};
 use futures::{StreamExt, future::join_all};
 use serde::Deserialize;
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     hint::black_box,
     sync::{
@@ -26,6 +30,7 @@ pub const TEN: &str = "everwire, 10 listeners of each type";
 pub const THOUSAND: &str = "everwire, 1,000 listeners, one of each type hears";
 pub const TYPED: &str = "everwire, on_typed (serde_json)";
 pub const FAST: &str = "everwire, on_decoded (sonic-rs)";
+pub const BORROWED: &str = "everwire, on, and borrowed by sonic-rs";
 pub const SEND: &str = "everwire, send each";
 pub const SEND_MANY: &str = "everwire, 64 sends at once";
 
@@ -135,6 +140,61 @@ pub async fn typed<C: Codec + 'static>(port: u16, workload: &str) {
             events.fetch_add(1, Relaxed);
         };
         client.on_decoded::<C, Typed>(kind, count).detach();
+    }
+    run(&client, events, 0).await;
+}
+
+/// The same document, which borrows its texts from the event.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Borrowed<'a> {
+    r#type: &'a str,
+    cid: &'a str,
+    seq: u64,
+    at: &'a str,
+    #[serde(borrow)]
+    user: Option<BorrowedUser<'a>>,
+    #[serde(borrow)]
+    message: Option<BorrowedInner<'a>>,
+    text: &'a str,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct BorrowedUser<'a> {
+    id: &'a str,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    role: &'a str,
+    online: bool,
+    teams: Vec<&'a str>,
+    last_active: &'a str,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct BorrowedInner<'a> {
+    id: &'a str,
+    #[serde(borrow)]
+    user: BorrowedUser<'a>,
+    mentions: Vec<u64>,
+    reactions: BTreeMap<&'a str, u64>,
+    #[serde(borrow)]
+    html: Cow<'a, str>,
+    silent: bool,
+    parent: Option<&'a str>,
+}
+
+pub async fn borrowed(port: u16, workload: &str) {
+    let client = client(port, workload);
+    let events = Arc::new(AtomicU64::new(0));
+    for kind in TYPES {
+        let events = events.clone();
+        let count = move |event: &Event| {
+            black_box(FastJson::decode::<Borrowed<'_>>(event).expect("it fits"));
+            events.fetch_add(1, Relaxed);
+        };
+        client.on(kind, count).detach();
     }
     run(&client, events, 0).await;
 }
