@@ -65,6 +65,7 @@ where
         clock,
         now: Timestamp::default(),
         socket: None,
+        successor: None,
         dial: None,
         token: None,
         timer: None,
@@ -124,6 +125,8 @@ struct Driver<C: Connector, D> {
     clock: Clock,
     now: Timestamp,
     socket: Option<(u64, C::Transport)>,
+    /// A socket that takes the place of the other, as soon as the session has done with that.
+    successor: Option<(u64, C::Transport)>,
     dial: UnderWay<C::Transport>,
     token: UnderWay<String>,
     timer: Option<(Timestamp, Sleep)>,
@@ -144,11 +147,12 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             // Each part is polled until it has no more to do, and has left its waker where it waits. Only what comes
             // after the socket can give the socket more to do: then there is another round.
             let busy = self.poll_socket(cx)
+                | self.poll_successor(cx)
                 | self.poll_commands(cx)
                 | self.poll_dial(cx)
                 | self.poll_token(cx)
                 | self.poll_timer(cx);
-            if let Some((_, socket)) = &mut self.socket {
+            for (_, socket) in self.socket.iter_mut().chain(&mut self.successor) {
                 let _ = socket.poll_flush(cx);
             }
             let gathered = self.dispatch.has_gathered();
@@ -183,11 +187,27 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 Poll::Ready(Incoming::Alive) => self.feed(Input::Alive { generation }),
                 Poll::Ready(Incoming::Pong) => self.feed(Input::Pong { generation }),
                 Poll::Ready(Incoming::Closed(info)) => {
-                    self.socket = None;
+                    self.socket = self.successor.take();
                     self.feed(Input::Closed { generation, info });
                 }
                 Poll::Pending => return false,
             }
+        }
+        true
+    }
+
+    /// Reads the first message of the socket that takes the place of the other.
+    fn poll_successor(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((generation, socket)) = &mut self.successor else { return false };
+        let generation = *generation;
+        match socket.poll_recv(cx) {
+            Poll::Ready(Incoming::Message(payload)) => self.feed(Input::Message { generation, payload }),
+            Poll::Ready(Incoming::Closed(info)) => {
+                self.successor = None;
+                self.feed(Input::Closed { generation, info });
+            }
+            Poll::Ready(_) => self.feed(Input::Alive { generation }),
+            Poll::Pending => return false,
         }
         true
     }
@@ -256,7 +276,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         self.dial = None;
         match result {
             Ok(socket) => {
-                self.socket = Some((generation, socket));
+                let place = if self.socket.is_none() { &mut self.socket } else { &mut self.successor };
+                *place = Some((generation, socket));
                 self.feed(Input::Opened { generation });
             }
             Err(error) => self.feed(Input::DialFailed { generation, error }),
@@ -325,7 +346,6 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 Output::Event(payload) => self.event(payload),
                 Output::Send { generation, message, by_user } => self.write(generation, message, by_user),
                 Output::Dial { generation, request } => {
-                    self.socket = None;
                     self.dial = Some((generation, Box::pin(self.connector.dial(request))));
                 }
                 Output::FetchToken { generation } => self.fetch_token(generation),
@@ -361,9 +381,10 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     }
 
     fn write(&mut self, generation: u64, message: Message, by_user: bool) {
-        let result = match &mut self.socket {
-            Some((open, socket)) if *open == generation => socket.send(message),
-            _ => Err(Error::new(ErrorKind::Closed, "the connection has ended")),
+        let mut sockets = self.socket.iter_mut().chain(&mut self.successor);
+        let result = match sockets.find(|(open, _)| *open == generation) {
+            Some((_, socket)) => socket.send(message),
+            None => Err(Error::new(ErrorKind::Closed, "the connection has ended")),
         };
         let waiter = if by_user { self.sending.take() } else { None };
         match (waiter, result) {
@@ -380,8 +401,12 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     fn abort(&mut self, generation: u64, code: u16, reason: &str) {
         self.dial.take_if(|(under_way, _)| *under_way == generation);
         self.token.take_if(|(under_way, _)| *under_way == generation);
+        if let Some((_, socket)) = self.successor.take_if(|(open, _)| *open == generation) {
+            socket.abort(code, reason);
+        }
         if let Some((_, socket)) = self.socket.take_if(|(open, _)| *open == generation) {
             socket.abort(code, reason);
+            self.socket = self.successor.take();
         }
     }
 
@@ -400,7 +425,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         match step {
             Lifecycle::Connected { .. } => self.waiting.settle_ready(&Ok(())),
             Lifecycle::Closed(cause) => {
-                self.socket = None;
+                (self.socket, self.successor) = (None, None);
                 self.waiting.settle_closed(cause);
             }
             _ => {}

@@ -134,6 +134,34 @@ async fn every_event_comes_once_and_in_order_across_many_reconnects() {
     assert!(stats.reconnects >= 10 && stats.resumes == stats.reconnects && stats.gaps == 0, "{stats:?}");
 }
 
+// S2-8: the new socket is up before the old one goes; during a steady stream no event is lost, none comes twice, the order
+// holds, and nobody is told of a loss.
+#[tokio::test]
+async fn a_connection_is_replaced_during_a_steady_stream_without_a_trace() {
+    let running = start(Server::builder()).await;
+    let client = client(running.local_addr()).max_connection_age(Duration::from_millis(100)).connect().await.unwrap();
+    let got = Got::by(&client);
+    let losses = Arc::new(Mutex::new(0));
+    let seen = losses.clone();
+    client
+        .on_lifecycle(move |step| *seen.lock().unwrap() += u32::from(matches!(step, Lifecycle::Disconnected { .. })))
+        .detach();
+    let watch = async {
+        loop {
+            assert!(running.server().stats().sessions == 1);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = publish(running.server(), 1..=6_000) => {}
+        () = watch => {}
+    }
+    assert_eq!(got.until(6_000).await, (1..=6_000).collect::<Vec<_>>());
+    let stats = client.stats();
+    assert!(stats.resumes >= 5 && stats.gaps == 0, "{stats:?}");
+    assert_eq!(*losses.lock().unwrap(), 0);
+}
+
 // Past the retention the gap is told, in its place.
 #[tokio::test]
 async fn past_the_retention_the_gap_is_told_in_its_place() {

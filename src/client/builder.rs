@@ -134,7 +134,8 @@ impl ClientBuilder {
     }
 
     /// The age at which a connection is replaced by a new one, before a server or a proxy cuts it (S2-8); up to a tenth earlier,
-    /// so that connections that began together do not end together. It costs no try. Default: none.
+    /// so that connections that began together do not end together. It costs no try. Where the dialect resumes, the new one is up
+    /// before the old one goes, and no event is lost. Default: none.
     pub fn max_connection_age(mut self, age: Duration) -> Self {
         self.settings.max_age = Some(age);
         self

@@ -14,6 +14,7 @@ mod connection;
 mod health;
 #[path = "../common/jwt.rs"]
 mod jwt;
+mod overlap;
 mod ping;
 mod records;
 mod recovery;

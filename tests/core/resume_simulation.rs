@@ -32,9 +32,9 @@ fn every_event_comes_once_and_in_order_or_is_a_gap() {
         World::new(seed).run(&mut seen);
     }
     // A simulation that never gets into trouble proves nothing.
-    let Seen { events, resumes, duplicates, gaps, lost, again } = seen;
+    let Seen { events, resumes, duplicates, gaps, lost, again, renewed } = seen;
     assert!(!all || events > 100_000 && resumes > 2_000 && duplicates > 500 && gaps > 500, "{seen:?}");
-    assert!(!all || lost > 300 && again > 1_000, "{seen:?}");
+    assert!(!all || lost > 300 && again > 1_000 && renewed > 2_000, "{seen:?}");
 }
 
 fn seeds() -> std::ops::Range<u64> {
@@ -56,6 +56,8 @@ struct Seen {
     lost: u64,
     /// Messages that were sent again.
     again: u64,
+    /// Connections that grew too old.
+    renewed: u64,
 }
 
 enum Happening {
@@ -74,6 +76,8 @@ enum Happening {
     Unstall,
     SessionLost,
     NetworkChanged,
+    /// The server closes a socket whose session another one has.
+    TakenOver(u64),
 }
 
 /// The server as `docs/PROTOCOL.md` has it.
@@ -126,7 +130,10 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0xfeed);
         let mode = if random.chance(50) { ResumeMode::SequenceId } else { ResumeMode::FullBuffer };
-        let session = Session::new(Settings { seed, resume: mode, ..everwire() }).expect("the settings are right");
+        // S2-8: the new socket is up before the old one goes, which the invariants must not notice.
+        let max_age = random.chance(50).then_some(Duration::from_secs(20));
+        let session =
+            Session::new(Settings { seed, resume: mode, max_age, ..everwire() }).expect("the settings are right");
         let mut world = Self {
             seed,
             random,
@@ -284,6 +291,13 @@ impl World {
                 self.begin_session();
                 self.cut();
             }
+            Happening::TakenOver(generation) => {
+                if self.wires.get(&generation).is_some_and(|wire| !wire.cut) {
+                    self.wires.entry(generation).or_default().cut = true;
+                    let info = CloseInfo { code: Some(4409), ..CloseInfo::default() };
+                    self.give(Input::Closed { generation, info });
+                }
+            }
             Happening::NetworkChanged => self.give(Input::Network(NetworkChange::Changed)),
         }
     }
@@ -343,7 +357,10 @@ impl World {
         }
         let last = if resumed { last } else { 0 };
         self.server.first = self.server.first.max(last + 1);
-        self.server.socket = Some((generation, last));
+        if let Some((old, _)) = self.server.socket.replace((generation, last)) {
+            let wait = self.random.up_to(Duration::from_millis(200));
+            self.plan(wait, Happening::TakenOver(old));
+        }
         let Server { epoch, last, received, .. } = self.server;
         let hello = json!({"type": "wire.hello", "version": 1, "session": format!("s{epoch}"), "connection_id": "c",
             "resumed": resumed, "last": last, "received": received});
@@ -454,6 +471,7 @@ impl World {
             }
             Lifecycle::ReplayCompleted { mode: everwire::ReplayMode::FullBuffer, count, .. } => seen.again += count,
             Lifecycle::Error(error) if error.message().contains("session is gone") => self.reported = true,
+            Lifecycle::Renewing { .. } => seen.renewed += 1,
             Lifecycle::Closed(cause) => self.check(false, &format!("ended: {cause}")),
             _ => {}
         }

@@ -20,7 +20,7 @@ impl<P: Payload> Session<P> {
     /// The next try. The token comes before the dial: a server waits for the first frame for a short time only.
     pub(super) fn begin_attempt(&mut self) {
         self.attempt += 1;
-        self.generation += 1;
+        self.generation = self.new_generation();
         self.excused = !self.online;
         if P::PARTS.resilience && self.breaker.as_mut().is_some_and(Breaker::begin) {
             self.tell(Lifecycle::Breaker { state: BreakerState::HalfOpen, wait: None });
@@ -122,7 +122,7 @@ impl<P: Payload> Session<P> {
         self.outputs.push_back(Output::Dial { generation: self.generation, request });
     }
 
-    fn dial_request(&self) -> Result<DialRequest, Error> {
+    pub(super) fn dial_request(&self) -> Result<DialRequest, Error> {
         let settings = &self.settings;
         let point = self.resume_point();
         let params = settings.params(self.tokens.get(), None, point.as_ref());
@@ -217,7 +217,10 @@ impl<P: Payload> Session<P> {
                 self.tell(Lifecycle::Breaker { state: BreakerState::Closed, wait: None });
             }
         }
-        self.set_state(State::Connected);
+        // It is already where a connection took the place of another.
+        if self.state != State::Connected {
+            self.set_state(State::Connected);
+        }
         let Negotiated { subprotocol, extensions } = std::mem::take(&mut self.negotiated);
         self.tell(Lifecycle::Connected {
             url: self.shown_url.clone(),
@@ -240,7 +243,14 @@ impl<P: Payload> Session<P> {
 
     /// A socket ended by itself.
     pub(super) fn closed(&mut self, generation: u64, info: CloseInfo) {
+        if self.is_successor(generation) {
+            return self
+                .successor_closed(info.error.unwrap_or_else(|| Error::new(ErrorKind::Closed, "the server closed")));
+        }
         if !self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
+            return;
+        }
+        if P::PARTS.resume && self.link == Link::Up && self.outlived_by_successor() {
             return;
         }
         if self.link == Link::Closing {

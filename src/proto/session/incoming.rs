@@ -83,6 +83,10 @@ impl Roles {
 impl<P: Payload> Session<P> {
     /// Takes a message. An ordinary event is given back: it is for the listeners.
     pub(super) fn message(&mut self, generation: u64, mut payload: P) -> Option<P> {
+        if self.is_successor(generation) {
+            self.first_of_successor(payload);
+            return None;
+        }
         if !self.is_current(generation, &[Link::Up, Link::Hello]) {
             return None;
         }
@@ -99,6 +103,22 @@ impl<P: Payload> Session<P> {
             return self.follow(class, payload);
         }
         self.sort(class, payload)
+    }
+
+    /// The first frame of the connection that is to take the place of this one. With the hello it does.
+    fn first_of_successor(&mut self, mut payload: P) {
+        let Class::Control(index) = payload.classify(&mut self.names) else { return self.replace_at_once() };
+        let role = self.roles.get(index);
+        if role.hello && payload.json().is_some_and(|document| self.is_complete_hello(&document)) {
+            self.stats.messages_in += 1;
+            self.stats.bytes_in += payload.size() as u64;
+            self.last_received = self.now;
+            self.promote();
+            self.await_hello(Class::Control(index), payload);
+        } else if role.answer.is_none() && !role.reply {
+            // An error, or the wrong server: what follows is decided as for any other try.
+            self.replace_at_once();
+        }
     }
 
     /// What a message is for. An ordinary event is given back.

@@ -12,6 +12,7 @@
 mod attempt;
 mod incoming;
 mod outcome;
+mod overlap;
 mod resuming;
 mod settings;
 
@@ -35,6 +36,7 @@ use super::{
     token::Tokens,
 };
 use incoming::Roles;
+use overlap::Successor;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// What happens to a session.
@@ -132,7 +134,8 @@ pub enum NetworkChange {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Output<P> {
-    /// Dial, and answer with `Opened` or `DialFailed`. There is never more than one dial or socket.
+    /// Dial, and answer with `Opened` or `DialFailed`. There is never more than one dial or socket, but while a
+    /// connection takes the place of another that has grown old.
     Dial {
         /// To be given back with everything that concerns this dial and its socket.
         generation: u64,
@@ -211,6 +214,10 @@ pub struct Session<P: Payload> {
     state: State,
     link: Link,
     generation: u64,
+    /// The highest generation there was.
+    last_generation: u64,
+    /// The connection that is to take the place of this one.
+    successor: Option<Successor>,
     /// Tries since the last hello, the current one included.
     attempt: u32,
     tokens: Tokens,
@@ -277,6 +284,8 @@ impl<P: Payload> Session<P> {
             state: State::Idle,
             link: Link::None,
             generation: 0,
+            last_generation: 0,
+            successor: None,
             attempt: 0,
             tokens,
             fetching: false,
@@ -337,6 +346,7 @@ impl<P: Payload> Session<P> {
                     self.outputs.push_back(Output::Event(event));
                 }
             }
+            Input::Alive { generation } if self.is_successor(generation) => {}
             Input::Alive { generation } => {
                 if self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
                     self.last_received = self.now;
@@ -351,11 +361,13 @@ impl<P: Payload> Session<P> {
             Input::Close { code, reason, dropped } => return self.close(code, reason, dropped),
             Input::Send(message) => return self.send_by_user(message),
             Input::Negotiated { generation, negotiated } => {
-                if self.is_current(generation, &[Link::Dialing]) {
+                if self.is_successor(generation) || self.is_current(generation, &[Link::Dialing]) {
                     self.negotiated = negotiated;
                 }
             }
+            Input::Opened { generation } if self.is_successor(generation) => self.successor_opened(),
             Input::Opened { generation } => self.opened(generation),
+            Input::DialFailed { generation, error } if self.is_successor(generation) => self.successor_closed(error),
             Input::DialFailed { generation, error } => self.dial_failed(generation, error),
             Input::Closed { generation, info } => self.closed(generation, info),
             Input::Token { generation, result } => self.token_came(generation, result),
@@ -439,6 +451,12 @@ impl<P: Payload> Session<P> {
         self.tell(Lifecycle::Error(error));
     }
 
+    /// A generation that there has not been.
+    fn new_generation(&mut self) -> u64 {
+        self.last_generation += 1;
+        self.last_generation
+    }
+
     /// Whether what happened belongs to the connection of now; if not, it is counted (S0-14).
     fn is_current(&mut self, generation: u64, links: &[Link]) -> bool {
         let current = generation == self.generation && links.contains(&self.link);
@@ -478,6 +496,7 @@ impl<P: Payload> Session<P> {
             }
             _ => self.set_state(State::Disconnecting),
         }
+        self.drop_successor();
         self.timers.stop_all();
         match self.link {
             Link::Hello | Link::Up => {
@@ -525,16 +544,20 @@ impl<P: Payload> Session<P> {
     }
 
     fn write(&mut self, message: Message, by_user: bool) {
+        self.write_to(self.generation, message, by_user);
+    }
+
+    fn write_to(&mut self, generation: u64, message: Message, by_user: bool) {
         self.stats.messages_out += 1;
         self.stats.bytes_out += message.len() as u64;
-        self.outputs.push_back(Output::Send { generation: self.generation, message, by_user });
+        self.outputs.push_back(Output::Send { generation, message, by_user });
     }
 
     fn network(&mut self, change: NetworkChange) {
         self.online = change != NetworkChange::Offline;
         self.excused |= !self.online;
         match self.state {
-            State::Connected if self.online => self.probe(),
+            State::Connected if self.online && self.link == Link::Up => self.probe(),
             State::BackingOff if !self.online => self.timers.stop(Timer::Backoff),
             State::BackingOff if !self.timers.is_set(Timer::Backoff) || change == NetworkChange::Online => {
                 let wait = RETURN_SPREAD.mul_f64(self.random.fraction()).max(self.held_back());
@@ -606,6 +629,10 @@ impl<P: Payload> Session<P> {
                 self.token_failed(Error::new(ErrorKind::Timeout, Reason::TokenTimeout.as_str()));
             }
             Timer::Renew => self.fetch_token(),
+            Timer::Open | Timer::Hello if P::PARTS.resume && self.successor.is_some() => {
+                let late = if timer == Timer::Open { Reason::OpenTimeout } else { Reason::HelloTimeout };
+                self.successor_failed(Error::new(ErrorKind::Timeout, late.as_str()));
+            }
             Timer::Open => self.timed_out(Reason::OpenTimeout),
             Timer::Hello => self.timed_out(Reason::HelloTimeout),
             Timer::HealthCheck => self.send_health_check(),

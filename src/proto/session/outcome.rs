@@ -54,6 +54,7 @@ impl<P: Payload> Session<P> {
 
     /// There is no connection any more.
     fn lose(&mut self, error: Error, code: u16, reason: &'static str) {
+        self.drop_successor();
         self.abort(code, reason);
         self.timers.stop_all();
         self.connection_id = None;
@@ -155,7 +156,17 @@ impl<P: Payload> Session<P> {
         self.tell(Lifecycle::Renewing { age: self.now - self.up_at });
         let error = Error::new(ErrorKind::Closed, Reason::Age.as_str());
         self.remember(Reason::Age, &error);
-        self.lose(error, 1000, "client renews the connection");
+        if !(P::PARTS.resume && self.begin_overlap()) {
+            self.replace_at_once();
+        }
+    }
+
+    /// The old connection goes first.
+    pub(super) fn replace_at_once(&mut self) {
+        let error = Error::new(ErrorKind::Closed, Reason::Age.as_str());
+        // A close for good would end the session that the new one is to go on with.
+        let code = if P::PARTS.resume && self.resumes() { 4000 } else { 1000 };
+        self.lose(error, code, "client renews the connection");
         self.set_state(State::Reconnecting);
         self.begin_attempt();
     }

@@ -196,6 +196,14 @@ impl<P: Payload> Session<P> {
         self.tell(Lifecycle::ReplayCompleted { mode, count, duration: Duration::ZERO });
     }
 
+    /// Whether a connection that begins now goes on after the last event.
+    pub(super) fn resumes(&self) -> bool {
+        let Some(resume) = &self.resume else { return false };
+        let rule = resume.rule();
+        let asks = rule.session.is_some() || rule.request.is_some() || self.settings.on_resume.is_some();
+        asks && resume.point().last_sequence.is_some()
+    }
+
     /// The end. One that may be mended by a new `connect` keeps the session; after any other the server has no use for it.
     pub(super) fn leave_session(&mut self, cause: &Cause) {
         let is_over = matches!(cause, Cause::ByUser | Cause::Dropped | Cause::ByServer(_));

@@ -1,0 +1,116 @@
+//! Replaces a connection without a moment in which there is none (S2-8): the old one goes on delivering until the new one
+//! has said hello. Only where the new one goes on after the last event; any other is closed first.
+
+use super::super::{
+    error::Error,
+    lifecycle::Lifecycle,
+    message::{Message, Payload},
+    timers::Timer,
+};
+use super::{Link, Output, Session, TokenSource};
+use std::{sync::Arc, time::Duration};
+
+/// How long the old connection stays at least when a successor did not come about.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// A connection that is to take the place of the current one.
+pub(super) struct Successor {
+    pub(super) generation: u64,
+    /// `Dialing` or `Hello`.
+    pub(super) link: Link,
+}
+
+impl<P: Payload> Session<P> {
+    pub(super) fn is_successor(&self, generation: u64) -> bool {
+        P::PARTS.resume && self.successor.as_ref().is_some_and(|successor| successor.generation == generation)
+    }
+
+    /// Dials the successor of this connection; false where it could not go on after the last event.
+    pub(super) fn begin_overlap(&mut self) -> bool {
+        let has_token = !matches!(self.settings.token, TokenSource::Provider)
+            || !self.settings.dialect.needs_token()
+            || self.tokens.is_usable(self.now);
+        if self.link != Link::Up || self.settings.dialect.hello.is_none() || !self.resumes() || !has_token {
+            return false;
+        }
+        let Ok(request) = self.dial_request() else { return false };
+        let generation = self.new_generation();
+        self.successor = Some(Successor { generation, link: Link::Dialing });
+        self.dialled_at = self.now;
+        self.stats.dials += 1;
+        self.timers.set(Timer::Open, self.now + self.settings.open_timeout);
+        self.shown_url = Arc::from(request.shown_url.as_str());
+        self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt: 1 });
+        self.outputs.push_back(Output::Dial { generation, request });
+        true
+    }
+
+    /// Its socket is open. The first frame asks for what comes after the last event of now.
+    pub(super) fn successor_opened(&mut self) {
+        let Some(successor) = &mut self.successor else { return };
+        successor.link = Link::Hello;
+        let generation = successor.generation;
+        self.timers.stop(Timer::Open);
+        self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
+        match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
+            Ok(Some(frame)) => self.write_to(generation, Message::Text(frame), false),
+            Ok(None) => {}
+            Err(error) => self.successor_failed(error),
+        }
+    }
+
+    /// It did not come about. The old connection stays, and another is tried later.
+    pub(super) fn successor_failed(&mut self, error: Error) {
+        self.drop_successor();
+        let error = self.redacted(error);
+        self.report(error);
+        let wait = RETRY + RETRY.mul_f64(self.random.fraction());
+        self.timers.set(Timer::Age, self.now + wait);
+    }
+
+    /// The server ended the successor, or its dial failed.
+    pub(super) fn successor_closed(&mut self, error: Error) {
+        if let Some(successor) = &mut self.successor {
+            successor.link = Link::None;
+        }
+        self.successor_failed(error);
+    }
+
+    /// Whatever is left of it is closed.
+    pub(super) fn drop_successor(&mut self) {
+        self.timers.stop(Timer::Open);
+        self.timers.stop(Timer::Hello);
+        if let Some(successor) = self.successor.take().filter(|successor| successor.link != Link::None) {
+            let (generation, reason) = (successor.generation, "client gives up on this connection");
+            self.outputs.push_back(Output::Abort { generation, code: 4000, reason });
+        }
+    }
+
+    /// Its hello has come: it is the connection now, and from here on nothing of the old one is delivered.
+    pub(super) fn promote(&mut self) {
+        let (generation, reason) = (self.generation, "client renews the connection");
+        self.outputs.push_back(Output::Abort { generation, code: 4000, reason });
+        self.adopt();
+    }
+
+    /// The old connection has ended while its successor waits for the hello: that is how some servers answer a resume.
+    /// There is a successor to go on with, so nobody is told.
+    pub(super) fn outlived_by_successor(&mut self) -> bool {
+        let waits = self.successor.as_ref().is_some_and(|successor| successor.link == Link::Hello);
+        if waits {
+            self.adopt();
+        }
+        waits
+    }
+
+    fn adopt(&mut self) {
+        let Some(successor) = self.successor.take() else { return };
+        self.generation = successor.generation;
+        self.link = Link::Hello;
+        self.attempt = 1;
+        self.lost_at = Some(self.now);
+        self.health_check_sent = None;
+        self.timers.stop_all();
+        self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
+    }
+}
