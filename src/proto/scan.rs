@@ -344,4 +344,55 @@ mod tests {
         }
         assert!(valid > 500, "only {valid} valid documents");
     }
+
+    /// The same of numbers, with the short cuts to the end and to the member after the type.
+    #[test]
+    fn numbers_agree_with_a_full_parse_on_random_documents() {
+        let mut random = crate::proto::random::Random::new(8);
+        let pieces = [
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"seq\"",
+            "\"x\"",
+            "\"a\\\"b\"",
+            "7",
+            "-7",
+            "7.5",
+            "1e3",
+            " ",
+            "\"7\"",
+            "\"seq\":7",
+            ",\"seq\":8",
+            "\"\\\\\"",
+            "\",\"seq\":9",
+            "{\"seq\":5}",
+            "[{\"seq\":6}]",
+        ];
+        let (mut valid, mut found) = (0, 0);
+        for _ in 0..300_000 {
+            let begin = ["{", "{\"type\":\"t\"", "{\"x\":", "{\"type\":\"t\",\"seq\":1,\"x\":"];
+            let mut text = String::from(begin[random.below(begin.len() as u64) as usize]);
+            for _ in 0..random.below(6) {
+                text.push_str(pieces[random.below(pieces.len() as u64) as usize]);
+            }
+            text.push('}');
+            let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+            if text.matches("\"seq\":").count() > 1 {
+                continue;
+            }
+            valid += 1;
+            let wanted = value["seq"].as_u64().or_else(|| value["seq"].as_str()?.parse().ok());
+            found += u32::from(wanted.is_some());
+            let after = match find_type(&text, r#"{"type":""#, "type") {
+                Found::Plain(span) => span.end,
+                _ => 0,
+            };
+            assert_eq!(find_value(&text, after, "seq").and_then(as_number), wanted, "{text}");
+        }
+        assert!(valid > 1_000 && found > 300, "only {valid} valid documents, {found} with a number");
+    }
 }

@@ -38,14 +38,20 @@ impl ResumeMode {
     }
 }
 
-/// Where a new connection goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Where a new connection goes on. `Debug` does not show the session: whoever has it may resume.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResumePoint {
     /// The session, where the dialect has sessions.
     pub session: Option<Arc<str>>,
     /// The number of the last event.
     pub last_sequence: Option<u64>,
+}
+
+impl fmt::Debug for ResumePoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResumePoint").field("last_sequence", &self.last_sequence).finish_non_exhaustive()
+    }
 }
 
 /// Makes the frame that asks a server for the events after the last one, see

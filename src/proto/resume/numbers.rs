@@ -160,7 +160,7 @@ mod tests {
             numbers.take(number);
             assert!(numbers.missing.len() <= 100);
         }
-        assert_eq!(numbers.take(u64::MAX), Place::After(999_000));
+        assert_eq!(numbers.take(u64::MAX), Place::After(1_000_000));
         assert_eq!(numbers.take(u64::MAX), Place::Duplicate);
         let mut ids = Ids::new(3);
         assert_eq!(["a", "b", "a", "c", "d", "b", "a"].map(|id| ids.take(id)), {
