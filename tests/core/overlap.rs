@@ -203,6 +203,9 @@ fn a_successor_that_is_refused_takes_the_usual_way() {
     pair.grow_old();
     pair.give(Input::Opened { generation: 2 });
     pair.text(2, r#"{"type":"wire.error","code":71,"message":"too many connections"}"#);
-    assert_eq!((pair.gone.as_slice(), pair.words.as_slice()), (&[2, 1][..], &["renewing", "disconnected"][..]));
+    assert_eq!(
+        (pair.gone.as_slice(), pair.words.as_slice()),
+        (&[2, 1][..], &["renewing", "closing", "disconnected"][..])
+    );
     assert_eq!((pair.bed.session.state(), pair.dialled.as_slice()), (State::Reconnecting, &[1, 2, 3][..]));
 }
