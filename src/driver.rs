@@ -386,6 +386,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             Some((_, socket)) => socket.send(message),
             None => Err(Error::new(ErrorKind::Closed, "the connection has ended")),
         };
+        if by_user && result.is_err() {
+            self.session.not_written();
+        }
         let waiter = if by_user { self.sending.take() } else { None };
         match (waiter, result) {
             (Some(waiter), result) => drop(waiter.send(result)),

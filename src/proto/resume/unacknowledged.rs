@@ -15,11 +15,13 @@ pub(in crate::proto) struct Unacknowledged {
     last: u64,
     kept: VecDeque<(u64, String)>,
     bytes: u64,
+    /// Whether the last message that was given is the last one that is kept.
+    is_last_kept: bool,
 }
 
 impl Unacknowledged {
     pub(super) fn new(rule: &SendsRule) -> Self {
-        Self { rule: rule.clone(), last: 0, kept: VecDeque::new(), bytes: 0 }
+        Self { rule: rule.clone(), last: 0, kept: VecDeque::new(), bytes: 0, is_last_kept: false }
     }
 
     /// Whether there is room for a message of this size.
@@ -36,12 +38,24 @@ impl Unacknowledged {
 
     /// Gives a message its number and keeps it. What is no JSON object goes as it is.
     pub(in crate::proto) fn number(&mut self, message: Message) -> Message {
+        self.is_last_kept = false;
         let Message::Text(text) = &message else { return message };
         let Some(numbered) = with_member(text, &self.rule.sequence, self.last + 1) else { return message };
         self.last += 1;
         self.bytes += numbered.len() as u64;
         self.kept.push_back((self.last, numbered.clone()));
+        self.is_last_kept = true;
         Message::Text(numbered)
+    }
+
+    /// The last message that was given was not written, and its sender knows: it has no number, and is not sent again.
+    pub(in crate::proto) fn withdraw(&mut self) {
+        if std::mem::take(&mut self.is_last_kept)
+            && let Some((_, text)) = self.kept.pop_back()
+        {
+            self.last -= 1;
+            self.bytes -= text.len() as u64;
+        }
     }
 
     /// The server has taken the messages up to this number.
@@ -120,7 +134,12 @@ mod tests {
         for plain in ["[1]", "text", "}"] {
             assert_eq!(messages.number(plain.into()), Message::from(plain));
         }
+        // Nothing to withdraw: the last one has no number.
+        messages.withdraw();
+        assert_eq!(again(&messages), [r#" {"b":[1],"seq":3}"#]);
         assert!(messages.has_room(70) && !messages.has_room(90));
+        messages.number(r#"{"c":1}"#.into());
+        messages.withdraw();
         messages.number("{}".into());
         assert_eq!(messages.restart(true), 2);
         assert_eq!(again(&messages), [r#" {"b":[1],"seq":1}"#, r#"{"seq":2}"#]);

@@ -220,6 +220,15 @@ impl<P: Payload> Session<P> {
         if kept.is_none_or(|kept| kept.has_room(size)) { Ok(()) } else { Err(Unacknowledged::full()) }
     }
 
+    /// The socket did not take the last message of the user's, who is told: it must not be sent again.
+    pub(crate) fn not_written(&mut self) {
+        if P::PARTS.resume
+            && let Some(kept) = self.resume.as_mut().and_then(|resume| resume.sends.as_mut())
+        {
+            kept.withdraw();
+        }
+    }
+
     /// Numbers a message of the user's, and keeps it until the server has taken it.
     pub(super) fn numbered(&mut self, message: Message) -> Message {
         match self.resume.as_mut().and_then(|resume| resume.sends.as_mut()) {
