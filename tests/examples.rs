@@ -2,6 +2,8 @@
 #![cfg(all(native, feature = "server"))]
 #![allow(clippy::disallowed_methods)] // they are programs of their own
 
+#[path = "../examples/market_data.rs"]
+mod market_data;
 #[path = "../examples/openai_realtime.rs"]
 mod openai_realtime;
 #[path = "../examples/pool.rs"]
@@ -13,6 +15,12 @@ mod stream_chat;
 #[test]
 fn the_chat_survives_that_everybody_is_thrown_out() {
     stream_chat::main().unwrap();
+}
+
+// N-9
+#[test]
+fn no_trade_is_missed_and_none_counted_twice() {
+    market_data::main().unwrap();
 }
 
 // S1-24
