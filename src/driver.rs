@@ -164,7 +164,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 return if ended { Poll::Ready(()) } else { Poll::Pending };
             }
             if gathered {
-                // Readers have their turn before the next read.
+                // Readers have their turn while what was read is still warm.
                 break;
             }
         }
@@ -178,7 +178,6 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         for _ in 0..FRAMES {
             let Some((generation, socket)) = &mut self.socket else { return false };
             let generation = *generation;
-            socket.hold(self.dispatch.has_gathered());
             match socket.poll_recv(cx) {
                 Poll::Ready(Incoming::Message(payload)) => match self.session.receive(self.now, generation, payload) {
                     Some(event) => self.event(event),

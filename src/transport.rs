@@ -41,10 +41,6 @@ pub(crate) trait Transport: MaybeSend + Unpin + 'static {
     /// The next thing that comes off the socket. It never fails: a failure is an [`Incoming::Closed`] with its error.
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<Self::Payload>>;
 
-    /// Whether [`poll_recv`](Self::poll_recv) gives only what has been read from the system already. While events are on
-    /// their way to a reader they lie in the buffer they were read into; a further read would need another.
-    fn hold(&mut self, _hold: bool) {}
-
     /// Takes a message to be written, in order. Refuses one with [`ErrorKind::Overflow`](crate::ErrorKind::Overflow)
     /// when too much is waiting already, and with `TooLarge` or `Closed` where that is so.
     fn send(&mut self, message: Message) -> Result<(), Error>;

@@ -3,7 +3,7 @@
 use crate::{duration, exit::EXIT_CODES};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use everwire::{Preset, server::RECORDED_EVENTS};
+use everwire::{Preset, ResumeMode, server::RECORDED_EVENTS};
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// Real-time events over WebSockets: serve them, listen to them, see both in a demo.
@@ -206,6 +206,27 @@ pub(crate) struct ConnectArgs {
     /// A file with root certificates to trust besides the system's (PEM)
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// A certificate that says who we are, with its chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// An HTTP proxy to go through: http://user:password@host:port. Others on this machine may see it here: prefer the variable
+    #[arg(long, env = "EVERWIRE_PROXY", hide_env_values = true, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+    /// Go through the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY name, but not to the hosts of NO_PROXY
+    #[arg(long)]
+    pub(crate) proxy_from_env: bool,
+    /// The size of the buffer for reading, in bytes [default: 4096 to 65536, as much comes]
+    #[arg(long, value_name = "BYTES", hide_short_help = true)]
+    pub(crate) read_buffer: Option<usize>,
+    /// What a new connection does about what was under way: none, sequence_id or full_buffer [default: sequence_id]
+    #[arg(long, value_parser = resume, value_name = "MODE")]
+    pub(crate) resume: Option<ResumeMode>,
+    /// Stop trying for a while after so many failures in a row; needs more --max-attempts, or 0
+    #[arg(long, value_name = "N")]
+    pub(crate) breaker: Option<u32>,
     #[command(flatten)]
     pub(crate) times: Times,
 }
@@ -247,6 +268,12 @@ pub(crate) struct Times {
     /// Any wait before a reconnect, at most
     #[arg(long, value_parser = duration::parse, value_name = "TIME", requires = "backoff_base")]
     pub(crate) backoff_cap: Option<Duration>,
+    /// How long --breaker stops trying [default: 60s]
+    #[arg(long, value_parser = duration::parse, value_name = "TIME", requires = "breaker")]
+    pub(crate) breaker_pause: Option<Duration>,
+    /// The age at which a connection is replaced by a new one
+    #[arg(long, value_parser = duration::parse, value_name = "TIME")]
+    pub(crate) max_age: Option<Duration>,
     /// How long a connection must last for the waits to start anew
     #[arg(long, value_parser = duration::parse, value_name = "TIME")]
     pub(crate) stable_after: Option<Duration>,
@@ -257,6 +284,12 @@ pub(crate) type Interval = Option<Duration>;
 
 fn interval(text: &str) -> Result<Interval, String> {
     if text == "none" { Ok(None) } else { duration::parse(text).map(Some) }
+}
+
+fn resume(name: &str) -> Result<ResumeMode, String> {
+    let modes = [ResumeMode::None, ResumeMode::SequenceId, ResumeMode::FullBuffer];
+    let known = modes.into_iter().find(|mode| mode.as_str() == name);
+    known.ok_or_else(|| "must be none, sequence_id or full_buffer".to_owned())
 }
 
 fn preset(name: &str) -> Result<Preset, String> {

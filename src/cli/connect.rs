@@ -1,8 +1,8 @@
 //! The client that a command line describes.
 
 use crate::{args::ConnectArgs, exit::Failure, signal::Interrupt};
-use everwire::{Client, ClientBuilder, Dialect, Error, ErrorKind};
-use std::fs;
+use everwire::{BreakerRule, Client, ClientBuilder, Dialect, Error, ErrorKind};
+use std::{fs, path::Path};
 use tokio::process::Command;
 
 /// The time within which a ping is answered, where only its interval is given.
@@ -30,8 +30,16 @@ pub(crate) fn builder(args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
         builder = builder.protocol(protocol);
     }
     if let Some(path) = &args.ca {
-        let pem = fs::read(path).map_err(|error| Failure::machine(format!("{}: {error}", path.display())))?;
-        builder = builder.root_certificate(pem);
+        builder = builder.root_certificate(read(path)?);
+    }
+    if let (Some(chain), Some(key)) = (&args.client_cert, &args.client_key) {
+        builder = builder.client_certificate(read(chain)?, read(key)?);
+    }
+    if let Some(proxy) = &args.proxy {
+        builder = builder.proxy(proxy);
+    }
+    if args.proxy_from_env {
+        builder = builder.proxy_from_env();
     }
     builder = times(limits(builder, args), args);
     Ok(match (&args.token_command, &args.token) {
@@ -42,6 +50,10 @@ pub(crate) fn builder(args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
         (None, Some(token)) => builder.token(token),
         (None, None) => builder,
     })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::machine(format!("{}: {error}", path.display())))
 }
 
 fn limits(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
@@ -60,6 +72,16 @@ fn limits(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
     if let Some(events) = args.event_capacity {
         builder = builder.event_capacity(events);
     }
+    if let Some(bytes) = args.read_buffer {
+        builder = builder.read_buffer(bytes);
+    }
+    if let Some(mode) = args.resume {
+        builder = builder.resume(mode);
+    }
+    if let Some(failures) = args.breaker {
+        let pause = args.times.breaker_pause.unwrap_or(BreakerRule::default().pause);
+        builder = builder.breaker(BreakerRule { failures, pause });
+    }
     match args.seed {
         Some(seed) => builder.seed(seed),
         None => builder,
@@ -69,7 +91,7 @@ fn limits(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
 fn times(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
     let times = &args.times;
     type Setter = fn(ClientBuilder, std::time::Duration) -> ClientBuilder;
-    let settings: [(_, Setter); 8] = [
+    let settings: [(_, Setter); 9] = [
         (times.open_timeout, ClientBuilder::open_timeout),
         (times.hello_timeout, ClientBuilder::hello_timeout),
         (times.close_timeout, ClientBuilder::close_timeout),
@@ -78,6 +100,7 @@ fn times(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
         (times.health_check_interval, ClientBuilder::health_check_interval),
         (times.silence_timeout, ClientBuilder::silence_timeout),
         (times.stable_after, ClientBuilder::stable_after),
+        (times.max_age, ClientBuilder::max_connection_age),
     ];
     for (time, set) in settings {
         if let Some(time) = time {

@@ -16,6 +16,8 @@ pub struct Config {
     pub protocols: Vec<String>,
     /// How tries are spaced.
     pub backoff: BackoffRule,
+    /// The age at which a connection is replaced by a new one; `None`: it is not.
+    pub max_connection_age: Option<Duration>,
     /// The time from dialling to the open socket.
     pub open_timeout: Duration,
     /// The time from dialling to the hello; `None`: what the dialect says.
@@ -50,6 +52,7 @@ impl Config {
             dialect: settings.dialect.name.clone(),
             protocols: settings.protocols.clone(),
             backoff: settings.backoff,
+            max_connection_age: settings.max_age,
             open_timeout: settings.open_timeout,
             hello_timeout: settings.hello_timeout,
             close_timeout: settings.close_timeout,

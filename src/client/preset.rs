@@ -11,10 +11,12 @@ use std::{fmt, str::FromStr, time::Duration};
 /// | waits before reconnects | 0.1 s, up to 5 s | 0.5 s, up to 30 s | 1 s, up to 60 s | none: no reconnect |
 /// | tries in a row | no end | 5 | no end | 1 |
 /// | stable after | 30 s | 60 s | 60 s | – |
+/// | connections are renewed at the age of | 23 h | – | – | – |
 /// | open timeout | 5 s | 20 s | 10 s | 10 s |
 /// | pings, answered within | 10 s, 5 s | 30 s, 10 s | 30 s, 10 s | none |
 /// | largest message | 4 MiB | 16 MiB | 1 MiB | 1 MiB |
 /// | events that may wait | 10,000 | 4,096 | 256 | 16 |
+/// | buffers | as much comes | as much comes | as much comes | small |
 ///
 /// In a browser, which sends no pings, there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,7 @@ impl ClientBuilder {
                 .backoff(100 * ms, 5 * second)
                 .max_attempts(0)
                 .stable_after(30 * second)
+                .max_connection_age(23 * 3600 * second)
                 .open_timeout(5 * second)
                 .ping(pings(10), 5 * second)
                 .max_message_size(4 * mib)
@@ -94,7 +97,7 @@ impl ClientBuilder {
                 .ping(pings(30), 10 * second)
                 .max_message_size(mib)
                 .event_capacity(256),
-            Preset::Minimal => self
+            Preset::Minimal => if cfg!(native) { self.small_buffers() } else { self }
                 .reconnect(false)
                 .open_timeout(10 * second)
                 .ping(None, 10 * second)

@@ -300,7 +300,10 @@ impl Stream for EventStream {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.poll_recv(cx).map(Result::ok)
+        match self.taken.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None => self.poll_recv(cx).map(Result::ok),
+        }
     }
 }
 

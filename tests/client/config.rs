@@ -91,7 +91,7 @@ async fn presets_set_what_they_name_and_what_is_set_afterwards_wins() {
     let config = trading.config();
     assert_eq!((config.backoff.base, config.backoff.max_attempts), (Duration::from_millis(100), 0));
     assert_eq!((config.ping_interval, config.ping_timeout), (Some(10 * SECOND), 5 * SECOND));
-    assert_eq!(config.event_capacity, 10_000);
+    assert_eq!((config.event_capacity, config.max_connection_age), (10_000, Some(23 * 3600 * SECOND)));
     let llm = raw().preset(Preset::LlmStream).max_message_size(1).build().unwrap();
     assert_eq!((llm.config().max_message_size, llm.config().ping_interval), (1, Some(30 * SECOND)));
     assert_eq!(raw().preset(Preset::Dashboard).build().unwrap().config().event_capacity, 256);

@@ -175,10 +175,6 @@ impl Transport for Socket {
         }
     }
 
-    fn hold(&mut self, hold: bool) {
-        self.web_socket.get_mut().hold(hold);
-    }
-
     fn send(&mut self, message: Message) -> Result<(), Error> {
         if self.closing || !matches!(self.phase, Phase::Open) {
             return Err(Error::new(ErrorKind::Closed, "the connection is closing"));
@@ -309,7 +305,6 @@ impl Socket {
     /// Reads and throws away. Ready at the end of the stream or once it was too much.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 4096];
-        self.hold(false);
         for _ in 0..DISCARD / scratch.len() {
             let mut buffer = ReadBuf::new(&mut scratch);
             match ready!(Pin::new(self.web_socket.get_mut()).poll_read(cx, &mut buffer)) {

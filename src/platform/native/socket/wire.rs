@@ -40,14 +40,12 @@ pub(super) struct Wire {
     little: u8,
     /// Whether to stop at the end of a message once much comes.
     asks: bool,
-    /// Whether nothing is to be read for now.
-    held: bool,
 }
 
 impl Wire {
     /// A wire that may stop at the end of a message when much comes, to get a layer with a larger buffer.
     pub(super) fn new(stream: Stream, asks: bool) -> Self {
-        Self { stream, frames: Frames::default(), full: 0, little: 0, asks, held: false }
+        Self { stream, frames: Frames::default(), full: 0, little: 0, asks }
     }
 
     /// The wire for another layer. This one is of no use any more.
@@ -67,11 +65,6 @@ impl Wire {
     /// Whether it has stopped, and reads on only with another layer or when it is [told](Self::go_on).
     pub(super) fn has_stopped(&self) -> bool {
         self.is_stopping() && self.frames.is_between_messages()
-    }
-
-    /// Reads nothing for now. Nobody is woken for that: whoever holds it comes again.
-    pub(super) fn hold(&mut self, hold: bool) {
-        self.held = hold;
     }
 
     /// There will be no other layer yet.
@@ -101,9 +94,6 @@ impl Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.held {
-            return Poll::Pending;
-        }
         let room = buf.remaining();
         if this.is_stopping() {
             if this.has_stopped() {
