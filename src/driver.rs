@@ -274,7 +274,10 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         let Poll::Ready(result) = dial.as_mut().poll(cx) else { return false };
         self.dial = None;
         match result {
-            Ok(socket) => {
+            Ok(mut socket) => {
+                if C::Payload::PARTS.records {
+                    self.feed(Input::Negotiated { generation, negotiated: socket.negotiated() });
+                }
                 let place = if self.socket.is_none() { &mut self.socket } else { &mut self.successor };
                 *place = Some((generation, socket));
                 self.feed(Input::Opened { generation });

@@ -32,7 +32,7 @@
 //! # What is where
 //!
 //! - [`Client`] and [`ClientBuilder`]: the client, the same natively and on the web.
-//! - [`Dialect`]: what a server expects on the wire, as data. Four are built in.
+//! - [`Dialect`]: what a server expects on the wire, as data. Some are built in, and `docs/DIALECTS.md` tells how to write others.
 //! - [`Event`]: a message as it came; it is decoded when you ask.
 //! - [`Lifecycle`] and [`Cause`]: what the client tells of itself, and how it can end.
 //! - [`Error`]: one error with kinds. No error, lifecycle step or `Debug` of everwire ever shows a token, and everwire logs

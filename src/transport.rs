@@ -2,7 +2,7 @@
 
 use crate::{
     platform::{MaybeSend, SocketOptions},
-    proto::{CloseInfo, DialRequest, Error, Message, Payload},
+    proto::{CloseInfo, DialRequest, Error, Message, Negotiated, Payload},
 };
 use std::task::{Context, Poll};
 
@@ -37,6 +37,9 @@ pub(crate) enum Incoming<P> {
 pub(crate) trait Transport: MaybeSend + Unpin + 'static {
     /// A message as it comes off this kind of socket.
     type Payload;
+
+    /// What the handshake agreed on.
+    fn negotiated(&mut self) -> Negotiated;
 
     /// The next thing that comes off the socket. It never fails: a failure is an [`Incoming::Closed`] with its error.
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<Self::Payload>>;

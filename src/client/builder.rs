@@ -48,9 +48,11 @@ impl ClientBuilder {
             path: String::new(),
             query: None,
         };
+        let largest = dialect.max_message_size.map_or(1 << 20, |size| size as usize);
         let mut settings = Settings::new(platform::share(dialect), nowhere);
         settings.client = crate::CLIENT_ID.to_owned();
-        let socket = SocketConfig::new(1 << 20);
+        settings.ping_interval = settings.dialect.ping_interval_ms.map(Duration::from_millis);
+        let socket = SocketConfig::new(largest);
         Self {
             settings,
             url: None,

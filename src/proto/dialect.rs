@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// How to talk to a kind of server: URL, first frame, hello, errors, health check, close codes.
 ///
-/// Five are built in (see [`Dialect::builtin`]); any other is written as JSON and read by [`Dialect::from_json`].
+/// Some are built in (see [`Dialect::builtin`]); any other is written as JSON, as `docs/DIALECTS.md` tells, and read by [`Dialect::from_json`].
 /// Strings may hold placeholders: `"${name}"` stands for a parameter (any JSON value where it is the whole string),
 /// `"${name?}"` for one that may be missing, in which case the member is left out. `token`, `connection_id` and `client`
 /// (the client id) are always there; the rest comes from the builder's `param`, else from `defaults`. Members that are
@@ -46,6 +46,9 @@ pub struct Dialect {
     pub protocols: Vec<String>,
     /// Request headers, each a string (native only).
     pub headers: Object,
+    /// How a token must begin, unless the parameter `any_token` is true: a guard against keys that must not be shown where this
+    /// dialect shows them.
+    pub token_prefix: Option<String>,
     /// The first frame of the client. Without one, nothing is sent first.
     pub first_frame: Option<Json>,
     /// How a token that was renewed while connected is given to the server. Without it, it is for the next connection.
@@ -69,6 +72,10 @@ pub struct Dialect {
     pub statuses: Vec<CodeRule>,
     /// What a close code of the server means; the first rule that fits counts.
     pub close: Vec<CloseRule>,
+    /// The time between pings of the protocol, if the user sets none. Native only.
+    pub ping_interval_ms: Option<u64>,
+    /// The largest message to take, in bytes, if the user sets none.
+    pub max_message_size: Option<u64>,
     /// What every other close code means, and a connection that breaks without one. Default `retry`.
     pub close_default: Action,
 }
@@ -252,16 +259,19 @@ pub(super) const fn default_min_grace() -> u64 {
     1_000
 }
 
-const BUILTIN: [(&str, &str); 5] = [
+const BUILTIN: [(&str, &str); 7] = [
     ("stream", include_str!("dialects/stream.json")),
     ("stream-v1", include_str!("dialects/stream-v1.json")),
     ("everwire", include_str!("dialects/everwire.json")),
     ("envelope", include_str!("dialects/envelope.json")),
+    ("openai-realtime", include_str!("dialects/openai-realtime.json")),
+    ("openai-realtime-browser", include_str!("dialects/openai-realtime-browser.json")),
     ("raw", include_str!("dialects/raw.json")),
 ];
 
 impl Dialect {
-    /// The names of the built-in dialects: `stream`, `stream-v1`, `everwire`, `envelope`, `raw`.
+    /// The names of the built-in dialects: `stream`, `stream-v1`, `everwire`, `envelope`, `openai-realtime`,
+    /// `openai-realtime-browser`, `raw`.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.into_iter().map(|(name, _)| name)
     }
@@ -275,7 +285,8 @@ impl Dialect {
             Some((_, json)) => Self::from_json(json),
             None => Err(Error::new(
                 ErrorKind::Config,
-                "no such dialect; the built-in ones are stream, stream-v1, everwire, envelope and raw",
+                "no such dialect; the built-in ones are stream, stream-v1, everwire, envelope, openai-realtime, \
+                 openai-realtime-browser and raw",
             )
             .with_path("dialect")),
         }
@@ -301,6 +312,17 @@ impl Dialect {
         Self::shipped("envelope")
     }
 
+    /// OpenAI's realtime service, with the key in a header: not for browsers (S1-24).
+    pub fn openai_realtime() -> Self {
+        Self::shipped("openai-realtime")
+    }
+
+    /// OpenAI's realtime service, with an ephemeral key (`ek_…`) in a subprotocol. Any other key is refused, unless the
+    /// parameter `any_token` is true: whoever opens the page could read it.
+    pub fn openai_realtime_browser() -> Self {
+        Self::shipped("openai-realtime-browser")
+    }
+
     /// No authentication, no hello, no health check: any WebSocket.
     pub fn raw() -> Self {
         Self::shipped("raw")
@@ -314,6 +336,9 @@ impl Dialect {
             defaults: Object::default(),
             protocols: Vec::new(),
             headers: Object::default(),
+            token_prefix: None,
+            ping_interval_ms: None,
+            max_message_size: None,
             first_frame: None,
             token_refresh: None,
             type_field: "type".to_owned(),

@@ -28,6 +28,9 @@ fn read(mut fields: Fields<'_>) -> Dialect {
     if let Some((name, _)) = dialect.headers.iter().find(|(_, value)| value.as_str().is_none()) {
         fields.wrong(&["headers.", name].concat(), "must be a string");
     }
+    dialect.token_prefix = fields.text("token_prefix");
+    dialect.ping_interval_ms = fields.number("ping_interval_ms", i64::MAX);
+    dialect.max_message_size = fields.number("max_message_size", u32::MAX.into());
     dialect.first_frame = fields.value("first_frame");
     dialect.token_refresh = fields.fields("token_refresh").map(token_refresh);
     if let Some(field) = fields.text("type_field") {

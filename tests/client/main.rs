@@ -2,6 +2,7 @@
 #![cfg(native)]
 
 mod config;
+mod dialects;
 mod events;
 #[path = "../common/jwt.rs"]
 mod jwt;

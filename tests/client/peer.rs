@@ -61,6 +61,30 @@ impl Server {
         .await
     }
 
+    /// The next connection, with the first of the subprotocols that the client offers; gives its request too.
+    pub(crate) async fn accept_with_first_protocol(&self) -> (Peer, String) {
+        use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+        let mut seen = String::new();
+        #[allow(clippy::result_large_err)] // as the library wants it
+        let answer = |request: &Request, mut response: Response| {
+            seen = request.uri().to_string();
+            for (name, value) in request.headers() {
+                seen += &format!("\n{name}: {}", value.to_str().expect("text"));
+            }
+            if let Some(offered) = request.headers().get("sec-websocket-protocol") {
+                let first = offered.to_str().expect("text").split(',').next().expect("one").parse().expect("a value");
+                response.headers_mut().insert("sec-websocket-protocol", first);
+            }
+            Ok(response)
+        };
+        let peer = soon(async {
+            let (tcp, _) = self.0.accept().await.expect("accepted");
+            Peer(tokio_tungstenite::accept_hdr_async(tcp, answer).await.expect("a WebSocket handshake"))
+        })
+        .await;
+        (peer, seen)
+    }
+
     /// Answers the next connection with this HTTP status instead of a handshake.
     pub(crate) async fn refuse(&self, status: u16, headers: &str) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,7 +1,7 @@
 //! Refusals, the circuit breaker and the maximum age over real sockets.
 
 use super::peer::{Diary, Server, soon};
-use everwire::{BreakerRule, BreakerState, Cause, Client, ClientBuilder, Dialect, Lifecycle};
+use everwire::{BreakerRule, BreakerState, Cause, Client, ClientBuilder, Dialect, Lifecycle, Reason};
 use futures::{StreamExt, channel::mpsc};
 use std::time::Duration;
 
@@ -83,4 +83,33 @@ async fn a_connection_is_replaced_at_its_maximum_age() {
     diary.until("reconnecting").await;
     soon(client.ready()).await.unwrap();
     assert!(!diary.words().contains(&"backing-off".to_owned()), "{:?}", diary.words());
+}
+
+// S2-10: `Retry-After` is respected, and the log tells why (N-12).
+#[tokio::test]
+async fn a_server_that_asks_for_time_is_given_it() {
+    let server = Server::start().await;
+    let client = raw(&server).build().unwrap();
+    let (sender, mut delays) = mpsc::unbounded();
+    client
+        .on_lifecycle(move |step| {
+            if let Lifecycle::BackingOff { delay, .. } = step {
+                let _ = sender.unbounded_send(*delay);
+            }
+        })
+        .detach();
+    client.connect().unwrap();
+    server.refuse(503, "retry-after: 1\r\n").await;
+    let delay = soon(delays.next()).await.unwrap();
+    assert!(delay > Duration::from_secs(1) && delay <= Duration::from_millis(1_020), "{delay:?}");
+    let _peer = server.accept().await;
+    soon(client.ready()).await.unwrap();
+    let log = client.reconnect_log();
+    assert_eq!((log.len(), log[0].reason, log[0].attempt), (1, Reason::Handshake, 1));
+    assert_eq!(log[0].error.status(), Some(503));
+    assert!(log[0].unix.is_some_and(|unix| unix.as_secs() > 1_700_000_000));
+    // S2-11
+    let stats = client.stats();
+    assert!(stats.hello_time >= stats.dial_time && stats.dial_time.is_some() && stats.connection_age().is_some());
+    assert!(stats.uptime() <= stats.at.since_start() && stats.state == everwire::State::Connected);
 }

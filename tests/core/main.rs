@@ -11,6 +11,7 @@ pub(crate) use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod bed;
 mod connection;
+mod dialects;
 mod health;
 #[path = "../common/jwt.rs"]
 mod jwt;

@@ -13,7 +13,7 @@ mod wire;
 
 use super::{Bytes, Clock, Sleep, Text};
 use crate::{
-    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message},
+    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated},
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
 use failure::Failure;
@@ -102,8 +102,8 @@ impl Connector for SocketConnector {
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket, Error>> + Send + 'static {
         let (config, adapts, tls, proxies) = (self.web_socket, self.adapts, self.tls.clone(), self.proxies.clone());
         async move {
-            let stream = dial::dial(&request, config, &tls, &proxies).await?;
-            Ok(Socket::new(layer(Wire::new(stream, adapts), config), adapts))
+            let (stream, negotiated) = dial::dial(&request, config, &tls, &proxies).await?;
+            Ok(Socket::new(layer(Wire::new(stream, adapts), config), adapts, negotiated))
         }
     }
 }
@@ -111,6 +111,7 @@ impl Connector for SocketConnector {
 /// An open native socket.
 pub(crate) struct Socket {
     web_socket: WebSocket,
+    negotiated: Negotiated,
     queue: Queue,
     /// A ping is to be sent: ahead of the queue, and only once however often it was asked for.
     ping: bool,
@@ -135,6 +136,10 @@ enum Phase {
 
 impl Transport for Socket {
     type Payload = Payload;
+
+    fn negotiated(&mut self) -> Negotiated {
+        std::mem::take(&mut self.negotiated)
+    }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<Payload>> {
         if !matches!(self.phase, Phase::Open) {
@@ -215,9 +220,10 @@ impl Transport for Socket {
 }
 
 impl Socket {
-    fn new(web_socket: WebSocket, adapts: bool) -> Self {
+    fn new(web_socket: WebSocket, adapts: bool, negotiated: Negotiated) -> Self {
         Self {
             web_socket,
+            negotiated,
             queue: Queue::default(),
             ping: false,
             close: None,

@@ -5,7 +5,7 @@
 
 use super::{Bytes, Text, at_time, task};
 use crate::{
-    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Payload},
+    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, Payload},
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
 use js_sys::{Array, JsString, Uint8Array};
@@ -161,6 +161,11 @@ impl<P: FromBrowser> Socket<P> {
 
 impl<P: FromBrowser> Transport for Socket<P> {
     type Payload = P;
+
+    fn negotiated(&mut self) -> Negotiated {
+        let told = |text: String| Some(text.into_boxed_str()).filter(|text| !text.is_empty());
+        Negotiated { subprotocol: told(self.web.protocol()), extensions: told(self.web.extensions()) }
+    }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<P>> {
         let mut shared = self.shared.borrow_mut();

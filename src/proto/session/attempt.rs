@@ -10,6 +10,7 @@ use super::super::{
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
     secret::Secret,
     state::State,
+    template,
     timers::Timer,
     url::HIDDEN,
 };
@@ -124,6 +125,7 @@ impl<P: Payload> Session<P> {
 
     pub(super) fn dial_request(&self) -> Result<DialRequest, Error> {
         let settings = &self.settings;
+        settings.check_token(self.tokens.get())?;
         let point = self.resume_point();
         let params = settings.params(self.tokens.get(), None, point.as_ref());
         let url = settings.dial_url(self.tokens.get(), point.as_ref())?;
@@ -131,10 +133,14 @@ impl<P: Payload> Session<P> {
         for protocol in &settings.dialect.protocols {
             protocols.push(params.text(protocol)?);
         }
+        // One that stands for an optional parameter alone may be missing.
+        protocols.retain(|protocol| !protocol.is_empty());
         protocols.extend_from_slice(&settings.protocols);
         let mut headers = settings.headers.clone();
         for (name, value) in settings.dialect.headers.iter() {
-            headers.push((name.to_owned(), params.text(value.as_str().unwrap_or_default())?));
+            if let Some(value) = params.fill(value)? {
+                headers.push((name.to_owned(), template::plain(&value).into_owned()));
+            }
         }
         Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers })
     }

@@ -13,6 +13,9 @@ use super::super::{
 use super::{Link, Output, RETURN_SPREAD, Session, TokenSource};
 use std::time::Duration;
 
+/// A server that asks for more patience than this is asked earlier all the same.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
 /// How long a connection may be over its age while there is no network for another.
 const OFFLINE_AGE: Duration = Duration::from_secs(60);
 
@@ -123,14 +126,16 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    /// Waits for the next try, at least as long as the breaker demands; without a pace the back-off
+    /// Waits for the next try, at least as long as the server asks for and the breaker demands; without a pace the back-off
     /// itself has no part in it.
     pub(super) fn back_off(&mut self, error: Error, pace: Option<Pace>) {
         let delay = match pace {
             Some(pace) => self.backoff.next(pace, &mut self.random),
             None => RETURN_SPREAD.mul_f64(self.random.fraction()).max(FLOOR),
         };
-        let delay = delay.max(self.held_back());
+        // Others were told the same to the second: the random wait comes on top.
+        let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        let delay = delay.saturating_add(asked).max(self.held_back());
         self.set_state(State::BackingOff);
         if self.online {
             self.timers.set(Timer::Backoff, self.now + delay);

@@ -5,7 +5,7 @@ use super::super::{
     breaker::BreakerRule,
     dialect::Dialect,
     error::{Error, ErrorKind},
-    json::Object,
+    json::{Json, Object},
     lifecycle::Lifecycle,
     resume::{OnResume, ResumeMode, ResumePoint},
     secret::Secret,
@@ -146,6 +146,9 @@ impl Settings {
         if self.dialect.needs_token() && matches!(self.token, TokenSource::None) {
             return wrong("token", "the dialect needs a token or a token provider");
         }
+        if let TokenSource::Static(token) = &self.token {
+            self.check_token(Some(token))?;
+        }
         self.check_params()?;
         let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
         if self.resume == ResumeMode::FullBuffer && sends.is_none() {
@@ -220,6 +223,15 @@ impl Settings {
     ) -> Params<'a> {
         let (given, defaults) = (&self.params, &self.dialect.defaults);
         Params { token, connection_id, point, client: &self.client, given, defaults }
+    }
+
+    /// Refuses a token that this dialect must not show.
+    pub(super) fn check_token(&self, token: Option<&Secret>) -> Result<(), Error> {
+        let (Some(prefix), Some(token)) = (&self.dialect.token_prefix, token) else { return Ok(()) };
+        if token.reveal().starts_with(prefix.as_str()) || self.params.get("any_token") == Some(&Json::Bool(true)) {
+            return Ok(());
+        }
+        wrong("token", "the dialect shows its token, and this is no token to be shown; `any_token` allows it")
     }
 
     pub(super) fn dial_url(&self, token: Option<&Secret>, point: Option<&ResumePoint>) -> Result<DialUrl, Error> {

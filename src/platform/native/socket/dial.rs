@@ -7,7 +7,7 @@ use super::{
     tls::{self, Tls},
     wire::Stream,
 };
-use crate::proto::{DialRequest, Error, ErrorKind};
+use crate::proto::{DialRequest, Error, ErrorKind, Negotiated};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     client_async_with_config,
@@ -18,7 +18,7 @@ use tokio_tungstenite::{
         handshake::client::Request,
         http::{
             HeaderName, HeaderValue,
-            header::{CONNECTION, HOST, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
+            header::{CONNECTION, HOST, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
         },
         protocol::WebSocketConfig,
     },
@@ -29,7 +29,7 @@ pub(super) async fn dial(
     config: WebSocketConfig,
     tls: &Tls,
     proxies: &Proxies,
-) -> Result<Stream, Error> {
+) -> Result<(Stream, Negotiated), Error> {
     let http = http_request(request)?;
     let (host, port, secure) = target(&http)?;
     let tcp = proxies.connect(&host, port, secure).await?;
@@ -37,9 +37,12 @@ pub(super) async fn dial(
         true => Stream::Tls(Box::new(tls.connect(host, tcp).await?)),
         false => Stream::Plain(tcp),
     };
-    let (socket, _) =
+    let (socket, answer) =
         client_async_with_config(http, Head::new(stream, "101"), Some(config)).await.map_err(handshake_error)?;
-    Ok(socket.into_inner().inner)
+    let told = |name: HeaderName| answer.headers().get(name)?.to_str().ok().map(Box::from);
+    let negotiated =
+        Negotiated { subprotocol: told(SEC_WEBSOCKET_PROTOCOL), extensions: told(SEC_WEBSOCKET_EXTENSIONS) };
+    Ok((socket.into_inner().inner, negotiated))
 }
 
 /// A connection over TCP.
