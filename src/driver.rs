@@ -5,6 +5,7 @@
 
 use crate::{
     handle::{Asked, Command, DriverEnd, Handle, Orphaned, Shared, gone},
+    observe::Observer,
     platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep},
     proto::{
         Cause, Error, ErrorKind, Input, Lifecycle, Message, Output, Payload, Secret, Sequence, Session, Settings,
@@ -50,6 +51,7 @@ pub(crate) fn start<C: Connector, D: Dispatch<C::Payload>>(
 where
     <C::Payload as Payload>::Names: MaybeSend,
 {
+    let observer = Observer::new(&settings);
     let mut session = Session::new(settings)?;
     if let Some(sequence) = sequence {
         session.set_sequence(sequence);
@@ -60,6 +62,7 @@ where
         session,
         connector,
         dispatch,
+        observer,
         provider,
         shared: DriverEnd(shared.clone()),
         clock,
@@ -120,6 +123,7 @@ struct Driver<C: Connector, D> {
     session: Session<C::Payload>,
     connector: C,
     dispatch: D,
+    observer: Observer,
     provider: Option<Ask<Result<String, Error>>>,
     shared: DriverEnd,
     clock: Clock,
@@ -338,7 +342,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         let result = self.session.handle(self.now, input);
         self.act();
         if let Err(error) = result {
-            self.dispatch.lifecycle(&Lifecycle::Error(error));
+            let step = Lifecycle::Error(error);
+            self.observer.step(&step, self.session.stats());
+            self.dispatch.lifecycle(&step);
         }
     }
 
@@ -378,7 +384,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         }
         for error in self.failures.drain(..) {
             self.listener_failures += u64::from(error.kind() == ErrorKind::Listener);
-            self.dispatch.lifecycle(&Lifecycle::Error(error));
+            let step = Lifecycle::Error(error);
+            self.observer.step(&step, self.session.stats());
+            self.dispatch.lifecycle(&step);
         }
     }
 
@@ -394,7 +402,11 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         let waiter = if by_user { self.sending.take() } else { None };
         match (waiter, result) {
             (Some(waiter), result) => drop(waiter.send(result)),
-            (None, Err(error)) => self.dispatch.lifecycle(&Lifecycle::Error(error)),
+            (None, Err(error)) => {
+                let step = Lifecycle::Error(error);
+                self.observer.step(&step, self.session.stats());
+                self.dispatch.lifecycle(&step);
+            }
             (None, Ok(())) => {}
         }
     }
@@ -418,6 +430,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     fn lifecycle(&mut self, step: &Lifecycle) {
         // Whoever is told, or was waiting, finds the new state when he looks.
         self.publish();
+        self.observer.step(step, self.session.stats());
         if C::Payload::PARTS.records
             && matches!(step, Lifecycle::BackingOff { .. } | Lifecycle::Renewing { .. } | Lifecycle::Closed(_))
         {
@@ -445,6 +458,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         }
         snapshot.stats = *self.session.stats();
         snapshot.stats.listener_failures = self.listener_failures;
+        self.observer.counts(&snapshot.stats);
     }
 }
 

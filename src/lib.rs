@@ -45,6 +45,8 @@
 //! - `sonic` (native): a faster JSON decoder, [`codec`].
 //! - `blocking` (native): a client for programs without async, `blocking`.
 //! - `jwt` (native): tokens made from an API secret.
+//! - `tracing`, `metrics` (native): what a client does, as events in a span for each client, and as counters, gauges and
+//!   histograms (`everwire_…`, labelled with the name of the dialect). A recorder must be there before the client is made.
 //! - `server` (native): the server half.
 //! - `proxy` (native): connections through an HTTP proxy.
 //! - `cli` (native): the program `everwire`.
@@ -64,6 +66,7 @@ mod handle;
 mod js;
 #[cfg(all(native, feature = "jwt"))]
 mod jwt;
+mod observe;
 #[cfg_attr(native, path = "platform/native/mod.rs")]
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
