@@ -80,7 +80,7 @@ impl Reason {
     pub(super) fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Token => Reason::Token,
-            ErrorKind::Connect => Reason::Unreachable,
+            ErrorKind::Connect | ErrorKind::Proxy => Reason::Unreachable,
             ErrorKind::Handshake => Reason::Handshake,
             ErrorKind::Auth => Reason::Auth,
             ErrorKind::Server => Reason::Server,

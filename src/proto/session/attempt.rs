@@ -172,9 +172,9 @@ impl<P: Payload> Session<P> {
             return;
         }
         let action = match error.status() {
-            Some(status) => self.settings.dialect.status_action(status),
-            None if error.is_retryable() => Action::Retry,
-            None => Action::Fatal,
+            Some(status) if error.kind() == ErrorKind::Handshake => self.settings.dialect.status_action(status),
+            _ if error.is_retryable() => Action::Retry,
+            _ => Action::Fatal,
         };
         self.link = Link::None;
         self.fail(error, action);
