@@ -280,7 +280,7 @@ impl Error {
     }
 }
 
-/// The text of [`Error::text`].
+/// The text of `Error::text`.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text())

@@ -280,7 +280,7 @@ impl Cause {
     }
 }
 
-/// The text of [`Cause::text`].
+/// The text of `Cause::text`.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text())
