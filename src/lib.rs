@@ -49,6 +49,7 @@
 //!   histograms (`everwire_…`, labelled with the name of the dialect). A recorder must be there before the client is made.
 //! - `server` (native): the server half.
 //! - `proxy` (native): connections through an HTTP proxy.
+//! - `deflate` (native): permessage-deflate.
 //! - `cli` (native): the program `everwire`.
 //!
 //! Native needs a tokio runtime. On the web there is nothing to set up; the npm package is built by `scripts/build-pkg`.

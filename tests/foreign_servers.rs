@@ -118,6 +118,35 @@ async fn greets_sends_receives_and_closes_cleanly() {
     .await;
 }
 
+/// S2-9: Python's `websockets` compresses where the client offers it, `ws` does not here: both are understood.
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn messages_are_compressed_where_the_server_agrees() {
+    with_each(|mut server| async move {
+        let client = server.scene("events").compression(true).compression_threshold(1).build().expect("a client");
+        let mut events = client.events();
+        client.connect().expect("idle");
+        client.ready().await.expect("a hello");
+        assert_events(&mut events).await;
+        for size in [1, 100, 2_500] {
+            let say = "grüße ".repeat(size);
+            client.send(json!({"say": say})).await.expect("sent");
+            assert_eq!(
+                next(&mut events).await.json::<Value>().expect("JSON")["message"]["say"],
+                say,
+                "{}",
+                server.name
+            );
+        }
+        client.send(vec![0, 255]).await.expect("sent");
+        assert_eq!(server.peer.told("binary").await, json!([0, 255]));
+        client.close().await;
+        let seen: Value = serde_json::from_str(&server.peer.line_with("close").await).expect("JSON");
+        assert_eq!(seen, json!({"close": 1000, "reason": "client disconnect"}), "{}", server.name);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn answers_pings_and_keeps_alive_by_health_checks() {
     with_each(|mut server| async move {

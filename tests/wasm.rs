@@ -243,6 +243,8 @@ fn what_a_browser_cannot_do_is_a_typed_error_before_anything_is_dialled() {
         (builder("wss://h").tls_config(everwire::TlsConfig), "tls_config"),
         (builder("wss://h").proxy("http://h"), "proxy"),
         (builder("wss://h").proxy_from_env(), "proxy_from_env"),
+        (builder("wss://h").compression(true), "compression"),
+        (builder("wss://h").compression_threshold(1), "compression_threshold"),
         (builder("wss://h").read_buffer(4096), "read_buffer"),
         (builder("wss://h").small_buffers(), "small_buffers"),
     ];

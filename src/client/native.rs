@@ -44,6 +44,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether to offer permessage-deflate. Where the server takes it, messages are compressed both ways; it costs processor
+    /// time and some 300 KiB for each connection. Default: no. Native only, and with the feature `deflate`: a browser
+    /// decides for itself.
+    pub fn compression(mut self, on: bool) -> Self {
+        self.socket.options.compression(on);
+        self
+    }
+
+    /// Messages that are shorter, in bytes, are sent as they are, where [`compression`](Self::compression) is on. Default 128.
+    /// Native only.
+    pub fn compression_threshold(mut self, bytes: usize) -> Self {
+        self.socket.options.compression_threshold(bytes);
+        self
+    }
+
     /// The size of the buffer that each connection has for reading, in bytes, from 512 to 1 MiB. By default it changes: 4 KiB
     /// while little comes, 64 KiB while much comes. An event that a program keeps holds on to the buffer it was read into.
     /// Native only.

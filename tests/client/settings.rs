@@ -23,6 +23,7 @@ async fn wrong_settings_are_named() {
     for bytes in [0, 511, (1 << 20) + 1] {
         assert_eq!(fails(stream().read_buffer(bytes)), config("read_buffer"));
     }
+    assert_eq!(fails(stream().compression_threshold(1)), config("compression_threshold"));
     assert_eq!(fails(stream().param("bad", pair_keyed())), config("params.bad"));
     assert_eq!(fails(Client::builder(Dialect::stream()).param("api_key", "k").token("t")), config("params.user_id"));
     assert_eq!(fails(Client::builder(Dialect::envelope()).url("ws://h")), config("token"));

@@ -15,6 +15,8 @@ pub(crate) struct SocketOptions {
     pub(super) tls_config: Option<TlsConfig>,
     pub(super) proxy: Option<String>,
     pub(super) proxy_from_env: bool,
+    pub(super) compression: bool,
+    pub(super) compression_threshold: Option<usize>,
     /// `None`: as large as it should be.
     pub(super) read_buffer: Option<usize>,
 }
@@ -38,6 +40,14 @@ impl SocketOptions {
 
     pub(crate) fn proxy_from_env(&mut self) {
         self.proxy_from_env = true;
+    }
+
+    pub(crate) fn compression(&mut self, on: bool) {
+        self.compression = on;
+    }
+
+    pub(crate) fn compression_threshold(&mut self, bytes: usize) {
+        self.compression_threshold = Some(bytes);
     }
 
     pub(crate) fn read_buffer(&mut self, bytes: usize) {

@@ -1,6 +1,8 @@
 //! The native socket: tokio-tungstenite over TCP or TLS.
 
 mod answer;
+#[cfg_attr(not(feature = "deflate"), path = "socket/no_deflate.rs")]
+mod deflate;
 mod dial;
 mod failure;
 mod frames;
@@ -11,11 +13,12 @@ mod queue;
 mod tls;
 mod wire;
 
-use super::{Bytes, Clock, Sleep, Text};
+use super::{Bytes, Clock, Sleep, SocketOptions, Text};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated},
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
+use deflate::{Deflater, Inflater};
 use failure::Failure;
 use futures::{FutureExt, Sink, Stream};
 use proxy::Proxies;
@@ -33,7 +36,10 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         self,
-        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+        protocol::{
+            CloseFrame, Role, WebSocketConfig,
+            frame::coding::{CloseCode, Data},
+        },
     },
 };
 use wire::Wire;
@@ -50,6 +56,9 @@ const FLOOD_BUFFER: usize = 64 * 1024;
 
 /// The sizes that a connection's buffer for reading may have.
 const READ_BUFFERS: std::ops::RangeInclusive<usize> = 512..=1 << 20;
+
+/// The size from which on messages are compressed, unless it is set.
+const THRESHOLD: usize = 128;
 
 /// How much is gathered before it is written without being flushed.
 const WRITE_BUFFER: usize = 16 * 1024;
@@ -71,6 +80,8 @@ pub(crate) struct SocketConnector {
     adapts: bool,
     tls: Arc<Tls>,
     proxies: Proxies,
+    /// Compress from this size on, in bytes, where the server agrees.
+    compresses: Option<usize>,
 }
 
 impl SocketConnector {
@@ -91,6 +102,7 @@ impl SocketConnector {
             adapts: options.read_buffer.is_none(),
             tls: Arc::new(Tls::new(&options)?),
             proxies: Proxies::new(&options)?,
+            compresses: compression(&options)?,
         })
     }
 }
@@ -100,10 +112,15 @@ impl Connector for SocketConnector {
     type Transport = Socket;
 
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket, Error>> + Send + 'static {
-        let (config, adapts, tls, proxies) = (self.web_socket, self.adapts, self.tls.clone(), self.proxies.clone());
+        let (config, adapts, compresses) = (self.web_socket, self.adapts, self.compresses);
+        let (tls, proxies) = (self.tls.clone(), self.proxies.clone());
         async move {
-            let (stream, negotiated) = dial::dial(&request, config, &tls, &proxies).await?;
-            Ok(Socket::new(layer(Wire::new(stream, adapts), config), adapts, negotiated))
+            let (stream, agreed, negotiated) =
+                dial::dial(&request, config, &tls, &proxies, compresses.is_some()).await?;
+            let limit = config.max_message_size.unwrap_or(usize::MAX);
+            let inflater = agreed.map(|agreed| Box::new(Inflater::new(agreed, limit)));
+            let deflater = agreed.zip(compresses).and_then(|(agreed, least)| Deflater::new(agreed, least));
+            Ok(Socket::new(layer(Wire::new(stream, inflater, adapts), config), deflater, adapts, negotiated))
         }
     }
 }
@@ -112,6 +129,7 @@ impl Connector for SocketConnector {
 pub(crate) struct Socket {
     web_socket: WebSocket,
     negotiated: Negotiated,
+    deflater: Option<Box<Deflater>>,
     queue: Queue,
     /// A ping is to be sent: ahead of the queue, and only once however often it was asked for.
     ping: bool,
@@ -220,10 +238,11 @@ impl Transport for Socket {
 }
 
 impl Socket {
-    fn new(web_socket: WebSocket, adapts: bool, negotiated: Negotiated) -> Self {
+    fn new(web_socket: WebSocket, deflater: Option<Deflater>, adapts: bool, negotiated: Negotiated) -> Self {
         Self {
             web_socket,
             negotiated,
+            deflater: deflater.map(Box::new),
             queue: Queue::default(),
             ping: false,
             close: None,
@@ -269,7 +288,7 @@ impl Socket {
                 continue;
             }
             let next = match self.queue.pop() {
-                Some(message) => Some(message),
+                Some(message) => Some(self.deflated(message)),
                 None => self.close.take().map(|frame| tungstenite::Message::Close(Some(frame))),
             };
             if let Some(message) = next {
@@ -277,6 +296,17 @@ impl Socket {
             }
         }
         self.poll_web_socket_flush(cx)
+    }
+
+    /// The message as it goes out.
+    fn deflated(&mut self, message: tungstenite::Message) -> tungstenite::Message {
+        let Some(deflater) = &mut self.deflater else { return message };
+        let frame = match &message {
+            tungstenite::Message::Text(text) => deflater.frame(text.as_bytes(), Data::Text),
+            tungstenite::Message::Binary(bytes) => deflater.frame(bytes, Data::Binary),
+            _ => None,
+        };
+        frame.map_or(message, tungstenite::Message::Frame)
     }
 
     fn poll_web_socket_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
@@ -319,6 +349,19 @@ impl Socket {
             }
         }
         Poll::Ready(())
+    }
+}
+
+/// From which size on messages are compressed, if they are.
+fn compression(options: &SocketOptions) -> Result<Option<usize>, Error> {
+    let wrong = |kind, path, message| Err(Error::new(kind, message).with_path(path));
+    match (options.compression, options.compression_threshold) {
+        (false, Some(_)) => wrong(ErrorKind::Config, "compression_threshold", "would do nothing without `compression`"),
+        (false, None) => Ok(None),
+        (true, _) if !deflate::IS_THERE => {
+            wrong(ErrorKind::Unsupported, "compression", "everwire was built without its feature `deflate`")
+        }
+        (true, threshold) => Ok(Some(threshold.unwrap_or(THRESHOLD))),
     }
 }
 

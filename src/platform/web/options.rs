@@ -32,6 +32,17 @@ impl SocketOptions {
         self.refuse("proxy_from_env");
     }
 
+    /// A browser decides for itself; only what it may do anyway can be asked for.
+    pub(crate) fn compression(&mut self, on: bool) {
+        if on {
+            self.refuse("compression");
+        }
+    }
+
+    pub(crate) fn compression_threshold(&mut self, _: usize) {
+        self.refuse("compression_threshold");
+    }
+
     pub(crate) fn read_buffer(&mut self, _: usize) {
         self.refuse("read_buffer");
     }

@@ -2,6 +2,7 @@
 
 use super::{
     answer,
+    deflate::{self, Agreed},
     head::Head,
     proxy::Proxies,
     tls::{self, Tls},
@@ -29,8 +30,12 @@ pub(super) async fn dial(
     config: WebSocketConfig,
     tls: &Tls,
     proxies: &Proxies,
-) -> Result<(Stream, Negotiated), Error> {
-    let http = http_request(request)?;
+    compresses: bool,
+) -> Result<(Stream, Option<Agreed>, Negotiated), Error> {
+    let mut http = http_request(request)?;
+    if compresses {
+        http.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, deflate::OFFER);
+    }
     let (host, port, secure) = target(&http)?;
     let tcp = proxies.connect(&host, port, secure).await?;
     let stream = match secure {
@@ -42,7 +47,8 @@ pub(super) async fn dial(
     let told = |name: HeaderName| answer.headers().get(name)?.to_str().ok().map(Box::from);
     let negotiated =
         Negotiated { subprotocol: told(SEC_WEBSOCKET_PROTOCOL), extensions: told(SEC_WEBSOCKET_EXTENSIONS) };
-    Ok((socket.into_inner().inner, negotiated))
+    let agreed = if compresses { Agreed::read(answer.headers())? } else { None };
+    Ok((socket.into_inner().inner, agreed, negotiated))
 }
 
 /// A connection over TCP.

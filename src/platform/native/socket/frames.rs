@@ -51,16 +51,27 @@ impl Frames {
 
     /// How much of the header has to come, as far as it is known.
     fn header_missing(&self) -> usize {
-        if self.len < 2 {
-            return 2 - self.len;
+        Self::header_len(&self.header[..self.len]).unwrap_or(2) - self.len
+    }
+
+    /// How long this header is, once two bytes of it are there.
+    pub(super) fn header_len(header: &[u8]) -> Option<usize> {
+        let second = header.get(1)?;
+        let mask = if second & 0x80 == 0 { 0 } else { 4 };
+        Some(2 + Self::longer(*second) + mask)
+    }
+
+    /// How long the payload is that follows this header, which is complete.
+    pub(super) fn payload_len(header: &[u8]) -> u64 {
+        match &header[2..2 + Self::longer(header[1])] {
+            [] => u64::from(header[1] & 0x7f),
+            longer => longer.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
         }
-        let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
-        2 + self.length_bytes() + mask - self.len
     }
 
     /// How many bytes of a longer length follow the first two.
-    fn length_bytes(&self) -> usize {
-        match self.header[1] & 0x7f {
+    fn longer(second: u8) -> usize {
+        match second & 0x7f {
             126 => 2,
             127 => 8,
             _ => 0,
@@ -69,11 +80,7 @@ impl Frames {
 
     /// The header is complete.
     fn begin(&mut self) {
-        let longer = &self.header[2..2 + self.length_bytes()];
-        self.left = match longer {
-            [] => u64::from(self.header[1] & 0x7f),
-            longer => longer.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
-        };
+        self.left = Self::payload_len(&self.header);
         let (is_last, is_control) = (self.header[0] & 0x80 != 0, self.header[0] & 0x08 != 0);
         if !is_control {
             self.within = !is_last;

@@ -401,3 +401,43 @@ async fn a_buffer_of_a_wanted_size_is_left_alone() {
         assert_eq!((got, client.is_large), (500, false));
     }
 }
+
+/// S2-9: what a few bytes would become counts, and the peer is told 1009 as without compression.
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn a_compressed_message_beyond_the_limit_is_refused_and_one_within_it_arrives() {
+    use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}/", listener.local_addr().expect("an address"));
+    let server = serve(async move {
+        let mut offered = false;
+        #[allow(clippy::result_large_err)] // the signature is not ours
+        let agree = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+            let extensions = "sec-websocket-extensions";
+            offered = request.headers().get(extensions).is_some_and(|offer| *offer == deflate::OFFER);
+            response.headers_mut().insert(extensions, "permessage-deflate".parse().expect("a value"));
+            Ok(response)
+        };
+        let (tcp, _) = listener.accept().await.expect("a client");
+        let mut server = tokio_tungstenite::accept_hdr_async(tcp, agree).await.expect("a handshake");
+        let agreed = tungstenite::http::HeaderMap::from_iter([(
+            tungstenite::http::header::SEC_WEBSOCKET_EXTENSIONS,
+            "permessage-deflate".parse().expect("a value"),
+        )]);
+        let agreed = deflate::Agreed::read(&agreed).expect("agreed").expect("an agreement");
+        let mut deflater = Deflater::new(agreed, 0).expect("a deflater");
+        for size in [LIMIT, LIMIT + 1] {
+            let frame = deflater.frame(&vec![b'x'; size], Data::Text).expect("a frame");
+            server.send(Wire::Frame(frame)).await.expect("sent");
+        }
+        (offered, close_of(server.next().await))
+    });
+    let mut config = SocketConfig::new(LIMIT);
+    config.options.compression(true);
+    let mut client = SocketConnector::new(config).expect("a connector").dial(request(url)).await.expect("a socket");
+    assert_eq!(text_of(next(&mut client).await).len(), LIMIT);
+    let ended = end(&mut client).await;
+    assert_eq!(ended.error.map(|error| error.kind()), Some(ErrorKind::TooLarge));
+    let (offered, (code, _)) = server.await.expect("the server");
+    assert_eq!((offered, code), (true, 1009));
+}

@@ -5,7 +5,7 @@
 //! layer with a large one while much comes. That is possible only between two messages, when the layer holds nothing:
 //! this follows the frames that pass, and stops at the end of one when it is asked to.
 
-use super::frames::Frames;
+use super::{deflate::Inflater, frames::Frames};
 use std::{
     io,
     pin::Pin,
@@ -34,6 +34,8 @@ pub(super) enum Stream {
 
 pub(super) struct Wire {
     stream: Stream,
+    /// Where messages may be compressed.
+    inflater: Option<Box<Inflater>>,
     frames: Frames,
     /// Reads in a row that left no room, and that brought little.
     full: u8,
@@ -44,13 +46,13 @@ pub(super) struct Wire {
 
 impl Wire {
     /// A wire that may stop at the end of a message when much comes, to get a layer with a larger buffer.
-    pub(super) fn new(stream: Stream, asks: bool) -> Self {
-        Self { stream, frames: Frames::default(), full: 0, little: 0, asks }
+    pub(super) fn new(stream: Stream, inflater: Option<Box<Inflater>>, asks: bool) -> Self {
+        Self { stream, inflater, frames: Frames::default(), full: 0, little: 0, asks }
     }
 
     /// The wire for another layer. This one is of no use any more.
     pub(super) fn take(&mut self, asks: bool) -> Self {
-        Self::new(std::mem::replace(&mut self.stream, Stream::Gone), asks)
+        Self::new(std::mem::replace(&mut self.stream, Stream::Gone), self.inflater.take(), asks)
     }
 
     #[cfg(test)]
@@ -101,18 +103,31 @@ impl AsyncRead for Wire {
                 return Poll::Pending;
             }
             let mut piece = ReadBuf::new(buf.initialize_unfilled_to(room.min(this.frames.missing())));
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut piece))?;
+            ready!(poll_plain(&mut this.stream, &mut this.inflater, cx, &mut piece))?;
             this.frames.pass(piece.filled());
             let came = piece.filled().len();
             buf.advance(came);
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        ready!(poll_plain(&mut this.stream, &mut this.inflater, cx, buf))?;
         let came = &buf.filled()[before..];
         this.frames.pass(came);
         this.note(came.len(), room);
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Reads frames that are not compressed, or no longer.
+fn poll_plain(
+    stream: &mut Stream,
+    inflater: &mut Option<Box<Inflater>>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    match inflater {
+        Some(inflater) => inflater.poll_read(stream, cx, buf),
+        None => Pin::new(stream).poll_read(cx, buf),
     }
 }
 
