@@ -444,6 +444,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             Lifecycle::Connected { .. } => self.waiting.settle_ready(&Ok(())),
             Lifecycle::Closed(cause) => {
                 (self.socket, self.successor) = (None, None);
+                // A renewal that took too long was given up, and nobody replaced it.
+                self.token = None;
                 self.waiting.settle_closed(cause);
             }
             _ => {}

@@ -257,3 +257,45 @@ async fn a_token_is_renewed_ahead_of_its_end() {
     assert_ne!(next["token"], first["token"]);
     assert_eq!((asked.load(Ordering::Relaxed), client.stats().dials, client.state()), (2, 1, State::Connected));
 }
+
+// N-7, pitfall 12, found by the simulated world: a renewal that took too long outlived the client.
+#[tokio::test]
+#[allow(clippy::disallowed_methods)] // the dates of a token are the calendar's
+async fn a_renewal_that_hangs_ends_with_the_client() {
+    use std::time::SystemTime;
+    let server = Server::start().await;
+    let (sender, mut dropped) = tokio::sync::mpsc::unbounded_channel();
+    let (asking, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    /// Tells when it is dropped.
+    struct Told(tokio::sync::mpsc::UnboundedSender<()>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let started = std::sync::Mutex::new(false);
+    // The first token is good for two seconds; the next one never comes.
+    let provider = move || {
+        let _ = asking.send(());
+        let sender = sender.clone();
+        let first = !std::mem::replace(&mut *started.lock().unwrap(), true);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        async move {
+            if first {
+                return Ok(jwt(&serde_json::json!({"iat": now, "exp": now + 2})));
+            }
+            let _told = Told(sender);
+            std::future::pending().await
+        }
+    };
+    let builder = server.builder().token_timeout(Duration::from_millis(50)).token_provider(provider);
+    let client = builder.build().unwrap();
+    let diary = Diary::of(&client);
+    client.connect().unwrap();
+    let (_peer, _) = server.greet().await;
+    soon(asked.recv()).await;
+    soon(asked.recv()).await;
+    diary.until("error: the token provider took too long").await;
+    soon(client.close()).await;
+    assert_eq!(soon(dropped.recv()).await, Some(()));
+}

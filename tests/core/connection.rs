@@ -130,6 +130,19 @@ fn frames_of_an_old_socket_are_dropped_and_counted() {
     assert_eq!(bed.text(1, r#"{"type":"message.new"}"#), []);
 }
 
+// Found by fuzzing: a dial that was told to be open twice had its own connection aborted, which then stood open without a
+// socket.
+#[test]
+fn an_opening_that_is_told_twice_does_not_end_the_connection() {
+    let mut bed = Bed::connected(with_static_token());
+    bed.give(Input::Opened { generation: 1 });
+    assert_eq!(bed.drain(), []);
+    assert_eq!(bed.text(1, r#"{"type":"message.new"}"#), [Did::Event("message.new".into())]);
+    // Of another dial nothing may stay open.
+    bed.give(Input::Opened { generation: 7 });
+    assert_eq!(bed.drain(), [Did::Abort(7)]);
+}
+
 // S0-18
 #[test]
 fn bad_json_is_counted_and_reported_and_the_connection_goes_on() {

@@ -2,12 +2,12 @@
 
 use super::{
     link::End,
-    rules::Seen,
+    rules::{Seen, Token},
     server::{self, Reply},
     world::{Event, World},
 };
 use everwire::{
-    Error, ErrorKind, Message,
+    Error, ErrorKind, Message, State,
     proto::{CloseInfo, DialRequest, Input, NetworkChange, Secret},
 };
 use std::time::Duration;
@@ -46,6 +46,7 @@ pub(crate) enum Frame {
     Text(String),
     Binary,
     Ping,
+    Pong,
 }
 
 impl World {
@@ -170,16 +171,28 @@ impl World {
     }
 
     fn token_comes(&mut self, generation: u64, token: Option<u64>, seen: &mut Seen) {
-        let stale = self.rules.fetching.take_if(|fetching| *fetching == generation).is_none();
+        if self.rules.fetching == Some(generation) && self.rules.fetched_at + Duration::from_secs(10) <= self.now {
+            // Too late: the session has given up on it.
+            self.rules.fetching = None;
+        }
+        let asked = self.rules.fetching.take_if(|fetching| *fetching == generation).is_some();
+        let stale = !asked || self.rules.state == State::Disconnecting;
         let life = if self.troubled() { self.random.seconds(150) } else { Duration::from_secs(1_000) };
+        let end = self.now + Duration::from_secs(10) + life;
         let result = match token {
-            Some(number) => Ok(Secret::from(server::token(number, self.now + Duration::from_secs(10) + life))),
+            Some(number) if self.random.chance(50) => Ok(server::jwt(number, self.now, end)),
+            Some(number) => Ok(server::token(number, end)),
             None => Err(Error::new(ErrorKind::Token, "no")),
         };
-        if !stale {
-            self.rules.token = token;
+        // A renewal that fails leaves the token that there is.
+        if let (false, Some(number), Ok(text)) = (stale, token, &result) {
+            let dated = text.starts_with("e30.");
+            // Dates are whole seconds.
+            let half = ((end - self.now) / 2).saturating_sub(Duration::from_secs(1));
+            self.rules.token = Some(Token { number, renew_after: dated.then(|| self.now + half) });
         }
-        self.fact(generation, stale, Input::Token { generation, result }, seen);
+        self.tell_time(seen);
+        self.fact(generation, stale, Input::Token { generation, result: result.map(Secret::from) }, seen);
     }
 
     /// The client writes a frame.
@@ -190,6 +203,14 @@ impl World {
         let Some(link) = self.wires.get_mut(&wire).filter(|wire| !wire.up.is_dead()) else { return };
         let at = link.up.arrival(self.now, &mut self.random);
         self.plan_at(at, Happening::Up(wire, text));
+    }
+
+    /// The client writes a ping of the protocol, which the other end answers by itself.
+    pub(crate) fn pings(&mut self, wire: u64) {
+        let Some(link) = self.wires.get_mut(&wire).filter(|wire| !wire.up.is_dead()) else { return };
+        let there = link.up.arrival(self.now, &mut self.random);
+        let think = there - self.now;
+        self.sends_down(wire, Frame::Pong, think);
     }
 
     fn comes_up(&mut self, wire: u64, text: &str) {
@@ -264,6 +285,7 @@ impl World {
         let up = self.rules.up_on(wire);
         let kind = self.rules.kind;
         let (text, code) = match frame {
+            Frame::Pong => return self.fact(wire, stale, Input::Pong { generation: wire }, seen),
             Frame::Ping => return self.fact(wire, stale, Input::Alive { generation: wire }, seen),
             Frame::Binary => {
                 let payload = Event::from_binary(vec![1, 2, 3]);
@@ -298,10 +320,7 @@ impl World {
 
     /// Whether the user wants no connection any more.
     fn closing(&self) -> bool {
-        !matches!(
-            self.rules.state,
-            everwire::State::Connected | everwire::State::Connecting | everwire::State::Reconnecting
-        )
+        !matches!(self.rules.state, State::Connected | State::Connecting | State::Reconnecting)
     }
 
     fn check_error(&self, wire: u64, code: i64) {
@@ -341,6 +360,7 @@ impl World {
     }
 
     fn user_connects(&mut self, seen: &mut Seen) {
+        self.tell_time(seen);
         let may = self.rules.state.is_end();
         if may {
             self.rules.connects();

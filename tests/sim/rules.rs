@@ -1,7 +1,7 @@
 //! What must always hold, whatever happens. Each rule has the number it has in `docs/PROOF.md`.
 
 use super::server::Kind;
-use everwire::proto::{BackoffRule, Cause, Error, Lifecycle, State};
+use everwire::proto::{BackoffRule, BreakerRule, BreakerState, Cause, Error, Lifecycle, State};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The book that is kept of one schedule.
@@ -36,7 +36,24 @@ pub(crate) struct Rules {
     /// The token request that is under way.
     pub(crate) fetching: Option<u64>,
     /// The token that counts; `None` where one must be fetched.
-    pub(crate) token: Option<u64>,
+    pub(crate) token: Option<Token>,
+    /// Whether there was no network at some time since the hello.
+    was_offline: bool,
+    pub(crate) fetched_at: Duration,
+    pub(crate) breaker: Option<BreakerRule>,
+    /// Until when the breaker lets nothing through.
+    open_until: Duration,
+    pub(crate) max_age: Option<Duration>,
+    /// When a connection was last replaced for its age.
+    pub(crate) renewed_at: Duration,
+}
+
+/// A token that the session was given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token {
+    pub(crate) number: u64,
+    /// From when on it may be renewed, if it tells its dates.
+    pub(crate) renew_after: Option<Duration>,
 }
 
 /// What the schedules brought about, all together.
@@ -48,6 +65,8 @@ pub(crate) struct Seen {
     pub(crate) written: u64,
     timeouts: u64,
     fetches: u64,
+    breaks: u64,
+    renewals: u64,
     ends: BTreeMap<&'static str, u64>,
     /// How the waits below the cap lie between nothing and their ceiling, in tenths.
     waits: [u64; 10],
@@ -69,6 +88,8 @@ impl Seen {
         self.written += other.written;
         self.timeouts += other.timeouts;
         self.fetches += other.fetches;
+        self.breaks += other.breaks;
+        self.renewals += other.renewals;
     }
 
     /// Whether there was trouble of every kind, and the waits were spread (rule 6).
@@ -77,6 +98,7 @@ impl Seen {
         assert!(self.connected.values().all(|count| *count > schedules / 2), "{self:?}");
         assert!(self.events > schedules * 10 && self.stale > schedules && self.written > schedules, "{self:?}");
         assert!(self.timeouts > schedules / 10 && self.fetches > schedules / 5, "{self:?}");
+        assert!(self.breaks > schedules / 10 && self.renewals > schedules / 20, "{self:?}");
         let wanted = ["by-user", "dropped", "by-server", "refused", "token-expired", "exhausted", "fatal"];
         assert!(
             wanted.iter().all(|cause| self.ends.get(cause).is_some_and(|count| *count > schedules / 1_000)),
@@ -109,6 +131,12 @@ impl Rules {
             excused: false,
             fetching: None,
             token: None,
+            was_offline: false,
+            fetched_at: Duration::ZERO,
+            breaker: None,
+            open_until: Duration::ZERO,
+            max_age: None,
+            renewed_at: Duration::ZERO,
         }
     }
 
@@ -116,6 +144,7 @@ impl Rules {
     pub(crate) fn network(&mut self, online: bool) {
         self.offline = !online;
         self.excused |= self.offline;
+        self.was_offline |= self.offline;
     }
 
     #[track_caller]
@@ -171,19 +200,29 @@ impl Rules {
         self.closed_told = false;
     }
 
+    /// Rule 6: a try begins. `by_time`: because a wait is over.
+    pub(crate) fn tries(&self, by_time: bool) {
+        self.check(!(self.offline && by_time), "(6) a try while offline");
+        self.check(self.now >= self.open_until, "(6) a try that the breaker should hold back");
+    }
+
     /// Rule 7: a token is asked for.
     pub(crate) fn fetches(&mut self, generation: u64, seen: &mut Seen) {
         seen.fetches += 1;
         self.check(self.refreshable, "(7) a static token is never refreshed");
         self.check(self.kind.has_token(), "(7) a token that nobody needs");
-        self.check(self.fetching.is_none(), "(7) two token requests at once");
-        self.check(self.token.is_none(), "(7) a token that is still good was thrown away");
+        // One that took too long is given up, and replaced by the next.
+        let late = self.fetching.is_none_or(|_| self.fetched_at + Duration::from_secs(10) <= self.now);
+        self.check(late, "(7) two token requests at once");
+        self.fetched_at = self.now;
+        let good = self.token.is_some_and(|token| token.renew_after.is_none_or(|after| self.now < after));
+        self.check(!good, "(7) a token that is still good was thrown away");
         self.fetching = Some(generation);
     }
 
     /// Rule 7: the token that the session shows is the one that counts.
     pub(crate) fn shows(&self, token: Option<u64>) {
-        self.check(token == self.token, "(7) another token than the last one");
+        self.check(token == self.token.map(|token| token.number), "(7) another token than the last one");
     }
 
     pub(crate) fn step(&mut self, step: &Lifecycle, wire: Option<u64>, seen: &mut Seen) {
@@ -193,7 +232,8 @@ impl Rules {
                 self.check(old.next().contains(new), "an illegal transition");
                 self.state = *new;
                 if matches!(new, State::Connecting | State::Reconnecting) {
-                    self.tries += 1;
+                    // What the breaker holds back is no try.
+                    self.tries += u32::from(self.now >= self.open_until);
                     self.excused = self.offline;
                 }
                 if *new != State::Connected {
@@ -208,14 +248,31 @@ impl Rules {
                 *seen.connected.entry(self.kind.name()).or_default() += 1;
                 self.tries = 0;
                 self.waiting = 0;
+                self.was_offline = self.offline;
                 self.up = wire.map(|wire| (wire, self.now));
             }
             Lifecycle::Disconnected { error } => seen.timeouts += u64::from(error.is_timeout()),
             Lifecycle::BackingOff { attempt, delay, error } => self.waits(*attempt, *delay, error, seen),
+            Lifecycle::Breaker { state, wait } => {
+                seen.breaks += 1;
+                self.check((*state == BreakerState::Open) == wait.is_some(), "(6) an open breaker has an end");
+                self.open_until = wait.map_or(Duration::ZERO, |wait| self.now + wait);
+            }
+            Lifecycle::Renewing { age } => {
+                seen.renewals += 1;
+                self.renewed_at = self.now;
+                self.tries = 0;
+                self.check(
+                    !self.offline && self.max_age.is_some_and(|most| *age >= most * 9 / 10),
+                    "(1) replaced too early",
+                );
+            }
             Lifecycle::Closed(cause) => {
                 self.check(!self.closed_told, "(3) an end was told twice");
                 self.closed_told = true;
                 self.waiting = 0;
+                // A driver drops the request that the session has given up.
+                self.fetching.take_if(|_| self.fetched_at + Duration::from_secs(10) <= self.now);
                 *seen.ends.entry(cause.as_str()).or_default() += 1;
                 self.check(cause.is_intended() == cause.error().is_none(), "a failure has an error, a wish has none");
                 if let Cause::Exhausted(_) = cause {
@@ -228,18 +285,23 @@ impl Rules {
 
     /// Rule 6: a wait is within its bounds, and the budget of tries is kept.
     fn waits(&mut self, attempt: u32, delay: Duration, error: &Error, seen: &mut Seen) {
+        let held_back = self.open_until.saturating_sub(self.now);
         let answered = error.code().is_some() || error.status().is_some() || error.close_code().is_some();
         if self.excused && self.tries > 0 && !answered {
             // Time without a network spends no tries (pitfall 6).
             self.tries -= 1;
             self.check(attempt == self.tries + 1, "(6) a try without a network was counted");
-            return self
-                .check(delay <= Duration::from_millis(500), "(6) a try without a network makes the wait longer");
+            return self.check(
+                delay <= Duration::from_millis(500).max(held_back),
+                "(6) a try without a network makes the wait longer",
+            );
         }
         let limit = self.backoff.max_attempts;
         self.check(limit == 0 || self.tries < limit, "(6) more tries than allowed");
         self.check(attempt == self.tries + 1, "(6) a try was not counted");
-        self.check(delay >= Duration::from_millis(50) && delay <= self.backoff.cap, "(6) a wait out of its bounds");
+        let most = self.backoff.cap.max(held_back);
+        self.check(delay >= Duration::from_millis(50) && delay <= most, "(6) a wait out of its bounds");
+        self.check(delay >= held_back, "(6) a wait that the breaker should make longer");
         let doubled = self.backoff.base.saturating_mul(1 << self.failures.min(20));
         let ceiling = doubled.min(self.backoff.cap);
         self.failures += 1;
@@ -249,11 +311,15 @@ impl Rules {
         }
         // A wait that a busy server asked for may be longer than it is our turn to wait.
         let slower = delay >= self.backoff.cap / 2;
-        self.check(delay <= ceiling || slower, "(6) a wait over its ceiling");
+        self.check(delay <= ceiling || slower || delay == held_back, "(6) a wait over its ceiling");
     }
 
     /// A timer was served: a connection that has been up for long enough is stable.
     pub(crate) fn timer_served(&mut self) {
+        // One that comes of age without a network is kept for a while.
+        let age = self.up.map_or(Duration::ZERO, |(_, since)| self.now - since);
+        let most = self.max_age.filter(|_| !self.was_offline).unwrap_or(Duration::MAX);
+        self.check(age <= most, "(1) an old connection is not replaced");
         if self.up.is_some_and(|(_, since)| since + self.backoff.stable_after <= self.now) {
             self.failures = 0;
         }

@@ -1,6 +1,6 @@
 //! A server for each dialect, as a model: it lets clients in by their token, answers health checks, and says what it is told.
 
-use super::random::Random;
+use super::{random::Random, world::TODAY};
 use everwire::proto::{DialRequest, Dialect};
 use std::{sync::OnceLock, time::Duration};
 
@@ -133,6 +133,25 @@ pub(crate) fn mine(text: &str) -> u64 {
 /// A token that says itself how long it is good.
 pub(crate) fn token(number: u64, good_until: Duration) -> String {
     format!("tok-{number}-{}-end", good_until.as_millis())
+}
+
+/// The same as a JWT, whose dates the client can read.
+pub(crate) fn jwt(number: u64, issued: Duration, good_until: Duration) -> String {
+    let date = |since: Duration| (TODAY + since).as_secs();
+    let payload = format!(r#"{{"iat":{},"exp":{}}}"#, date(issued), date(good_until));
+    format!("e30.{}.{}", base64url(payload.as_bytes()), token(number, good_until))
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]));
+        }
+    }
+    text
 }
 
 /// The token and its end, wherever it stands in a text.

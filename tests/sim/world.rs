@@ -4,12 +4,14 @@ use super::{
     happenings::{Frame, Happening},
     link::{End, Wire},
     random::Random,
-    rules::{Rules, Seen},
+    rules::{Rules, Seen, Token},
     server::{self, Kind},
 };
 use everwire::{
     ErrorKind, Message, State,
-    proto::{BackoffRule, Input, Lifecycle, Output, Secret, Session, Settings, Timestamp, TokenSource, UrlParts},
+    proto::{
+        BackoffRule, BreakerRule, Input, Lifecycle, Output, Secret, Session, Settings, Timestamp, TokenSource, UrlParts,
+    },
 };
 use serde_json::json;
 use std::{
@@ -24,6 +26,13 @@ pub(crate) type Event = everwire::proto::Event<String, Vec<u8>>;
 const LENGTH: Duration = Duration::from_secs(330);
 /// After this the world behaves, so that what can recover must have recovered by the end.
 const TROUBLE: Duration = Duration::from_secs(200);
+
+/// A breaker that opens soon enough to be seen.
+const BREAKER: BreakerRule = BreakerRule { failures: 3, pause: Duration::from_secs(10) };
+const MAX_AGE: Duration = Duration::from_secs(70);
+/// What the calendar of the server says when a schedule begins.
+pub(crate) const TODAY: Duration = Duration::from_secs(1_800_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
 
 pub(crate) struct World {
     pub(crate) random: Random,
@@ -41,6 +50,8 @@ pub(crate) struct World {
     /// The messages of the user's that reached the server, and on which connection.
     pub(crate) arrived: BTreeMap<u64, u64>,
     pub(crate) tokens: u64,
+    /// What the client's calendar said when the schedule began.
+    calendar: Option<Duration>,
     agenda: BinaryHeap<Reverse<Planned>>,
     plans: u64,
     /// What the session is being told, and what came of it.
@@ -81,10 +92,17 @@ impl World {
             false => TokenSource::Static(Secret::from(server::token(0, forever))),
         };
         settings.backoff = backoff;
+        settings.breaker = random.chance(30).then_some(BREAKER);
+        settings.max_age = random.chance(30).then_some(MAX_AGE);
+        settings.ping_interval = random.chance(30).then_some(Duration::from_secs(10));
         settings.seed = seed;
+        // No calendar, one that is right, or one that is a day late or early.
+        let calendar = random.pick(&[None, Some(TODAY), Some(TODAY - DAY), Some(TODAY + DAY)]);
         let latency = Duration::from_millis(1 + random.below(300));
         let mut rules = Rules::new(seed, kind, refreshable, backoff);
-        rules.token = (!refreshable && kind.has_token()).then_some(0);
+        rules.breaker = settings.breaker;
+        rules.max_age = settings.max_age;
+        rules.token = (!refreshable && kind.has_token()).then_some(Token { number: 0, renew_after: None });
         let mut world = Self {
             random,
             now: Duration::ZERO,
@@ -97,6 +115,7 @@ impl World {
             sent: BTreeMap::new(),
             arrived: BTreeMap::new(),
             tokens: 0,
+            calendar,
             agenda: BinaryHeap::new(),
             plans: 0,
             feeding: Feeding::default(),
@@ -138,15 +157,24 @@ impl World {
                     let late = self.random.seconds(90);
                     self.pass(at + late);
                 }
+                self.tell_time(seen);
                 self.give(Input::Timeout, seen);
                 self.rules.timer_served();
             }
         }
         // The world has behaved for a while: whoever still wants a connection has one.
-        let settled = self.rules.state.is_end() || self.rules.state == State::Connected;
+        let renewing = self.rules.renewed_at + Duration::from_secs(10) > LENGTH;
+        let settled = self.rules.state.is_end() || self.rules.state == State::Connected || renewing;
         self.rules.check(settled, "no connection after a quiet time");
         self.pass(LENGTH);
         self.finish(seen);
+    }
+
+    /// A driver that has a calendar shows it.
+    pub(crate) fn tell_time(&mut self, seen: &mut Seen) {
+        if let Some(calendar) = self.calendar {
+            self.give(Input::Clock { unix: calendar + self.now }, seen);
+        }
     }
 
     fn pass(&mut self, to: Duration) {
@@ -215,8 +243,7 @@ impl World {
     fn act(&mut self, output: Output<Event>, seen: &mut Seen) {
         match output {
             Output::Dial { generation, request } => {
-                let tries = !(self.rules.offline && self.feeding.timeout);
-                self.rules.check(tries, "(6) a try while offline");
+                self.rules.tries(self.feeding.timeout);
                 if self.rules.kind == Kind::StreamV1 {
                     self.rules.shows(server::token_in(&request.url).map(|(number, _)| number));
                 }
@@ -239,6 +266,11 @@ impl World {
                     seen.written += 1;
                 }
                 self.sends_up(generation, text);
+            }
+            Output::Ping { generation } => {
+                let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
+                self.rules.check(open, "a ping to a socket that is not open");
+                self.pings(generation);
             }
             Output::Close { generation, .. } => {
                 let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);

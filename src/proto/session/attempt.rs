@@ -147,8 +147,10 @@ impl<P: Payload> Session<P> {
 
     pub(super) fn opened(&mut self, generation: u64) {
         if !self.is_current(generation, &[Link::Dialing]) {
-            // Nobody waits for this socket any more: it must not stay open.
-            self.outputs.push_back(Output::Abort { generation, code: 1000, reason: "client disconnect" });
+            // Nobody waits for this socket any more: it must not stay open, unless it is the current one, told of twice.
+            if generation != self.generation || self.link == Link::None {
+                self.outputs.push_back(Output::Abort { generation, code: 1000, reason: "client disconnect" });
+            }
             return;
         }
         self.timers.stop(Timer::Open);
