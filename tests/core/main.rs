@@ -17,6 +17,7 @@ mod health;
 mod jwt;
 mod overlap;
 mod ping;
+mod pitfalls;
 mod records;
 mod recovery;
 mod resilience;
