@@ -300,6 +300,7 @@ impl World {
                 let expired = matches!(code, 40..=42) && kind.tells_expiry() && self.rules.refreshable;
                 if expired && !stale && !self.closing() {
                     self.rules.token = None;
+                    self.rules.doubted |= code != 40;
                 }
                 (kind.error(code), Some(code))
             }

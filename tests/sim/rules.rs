@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     pub(crate) fetching: Option<u64>,
     /// The token that counts; `None` where one must be fetched.
     pub(crate) token: Option<Token>,
+    /// Whether the server has doubted the date of a token.
+    pub(crate) doubted: bool,
     /// Whether there was no network at some time since the hello.
     was_offline: bool,
     pub(crate) fetched_at: Duration,
@@ -131,6 +133,7 @@ impl Rules {
             excused: false,
             fetching: None,
             token: None,
+            doubted: false,
             was_offline: false,
             fetched_at: Duration::ZERO,
             breaker: None,
@@ -222,7 +225,9 @@ impl Rules {
 
     /// Rule 7: the token that the session shows is the one that counts.
     pub(crate) fn shows(&self, token: Option<u64>) {
-        self.check(token == self.token.map(|token| token.number), "(7) another token than the last one");
+        // A token whose date was doubted twice is the end, and what the user tries again with.
+        let doubted = self.doubted && self.token.is_none();
+        self.check(doubted || token == self.token.map(|token| token.number), "(7) another token than the last one");
     }
 
     pub(crate) fn step(&mut self, step: &Lifecycle, wire: Option<u64>, seen: &mut Seen) {
@@ -311,7 +316,10 @@ impl Rules {
         }
         // A wait that a busy server asked for may be longer than it is our turn to wait.
         let slower = delay >= self.backoff.cap / 2;
-        self.check(delay <= ceiling || slower || delay == held_back, "(6) a wait over its ceiling");
+        // A wait for a breaker that is open already is none of the back-off's.
+        let for_breaker = self.tries == 0 && held_back > Duration::ZERO && delay <= Duration::from_millis(500);
+        let allowed = delay <= ceiling || slower || delay == held_back || for_breaker;
+        self.check(allowed, "(6) a wait over its ceiling");
     }
 
     /// A timer was served: a connection that has been up for long enough is stable.

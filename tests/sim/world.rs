@@ -163,7 +163,7 @@ impl World {
             }
         }
         // The world has behaved for a while: whoever still wants a connection has one.
-        let renewing = self.rules.renewed_at + Duration::from_secs(10) > LENGTH;
+        let renewing = self.rules.renewed_at + Duration::from_secs(30) > LENGTH;
         let settled = self.rules.state.is_end() || self.rules.state == State::Connected || renewing;
         self.rules.check(settled, "no connection after a quiet time");
         self.pass(LENGTH);
