@@ -38,7 +38,8 @@ fn nothing_but_the_user_starts_a_connection() {
 // Pitfall 8: whatever ended it.
 #[test]
 fn after_every_end_the_user_may_connect_again() {
-    let ends: [(&str, fn(&mut Bed)); 5] = [
+    type End = (&'static str, fn(&mut Bed));
+    let ends: [End; 5] = [
         ("a close", |bed| {
             bed.close();
             bed.lost(1, Some(1000));
