@@ -4,13 +4,14 @@
 //! frames that are ready before it looks at timers and commands.
 
 use crate::{
-    handle::{Asked, Command, DriverEnd, Handle, Orphaned, Shared, gone},
+    handle::{Asked, Command, DriverEnd, Handle, Orphaned, Outgoing, Shared, gone},
     observe::Observer,
     platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep},
     proto::{
         Cause, Error, ErrorKind, Input, Lifecycle, Message, Output, Payload, Secret, Sequence, Session, Settings,
         State, Timestamp,
     },
+    sending::Tickets,
     transport::{Connector, Incoming, Transport},
 };
 use std::{
@@ -22,6 +23,12 @@ use std::{
 pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
     /// Calls the listeners of an event. One that fails is isolated, and its failure pushed.
     fn event(&mut self, payload: P, failures: &mut Vec<Error>);
+
+    /// Gives the answer to a request to whoever waits for it. What nobody waits for comes back.
+    fn reply(&mut self, id: u64, reply: Result<P, Error>) -> Option<Result<P, Error>> {
+        let _ = id;
+        Some(reply)
+    }
 
     /// Calls the listeners of a lifecycle step.
     fn lifecycle(&mut self, step: &Lifecycle);
@@ -37,6 +44,8 @@ pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
 
 /// How many frames are read before timers and commands have their turn.
 const FRAMES: usize = 128;
+/// How many commands are taken before frames and timers have their turn.
+const COMMANDS: usize = 64;
 /// How many rounds the driver runs before other tasks have their turn.
 const ROUNDS: usize = 4;
 
@@ -72,7 +81,7 @@ where
         dial: None,
         token: None,
         timer: None,
-        sending: None,
+        tickets: Tickets::default(),
         waiting: Waiting::default(),
         failures: Vec::new(),
         listener_failures: 0,
@@ -134,8 +143,8 @@ struct Driver<C: Connector, D> {
     dial: UnderWay<C::Transport>,
     token: UnderWay<String>,
     timer: Option<(Timestamp, Sleep)>,
-    /// Who waits for the message that the session is being given.
-    sending: Option<Asked>,
+    /// Who waits for the messages that the session was given.
+    tickets: Tickets,
     waiting: Waiting,
     failures: Vec<Error>,
     listener_failures: u64,
@@ -150,16 +159,19 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             self.act();
             // Each part is polled until it has no more to do, and has left its waker where it waits. Only what comes
             // after the socket can give the socket more to do: then there is another round.
-            let busy = self.poll_socket(cx)
+            let mut busy = self.poll_socket(cx)
                 | self.poll_successor(cx)
                 | self.poll_commands(cx)
                 | self.poll_dial(cx)
                 | self.poll_token(cx)
                 | self.poll_timer(cx);
+            self.poll_outbox(cx);
             for (_, socket) in self.socket.iter_mut().chain(&mut self.successor) {
                 let _ = socket.poll_flush(cx);
             }
             let gathered = self.dispatch.has_gathered();
+            // What was written has made room.
+            busy |= self.poll_room(cx).is_some();
             self.dispatch.end_of_round(&mut self.failures);
             self.tell_failures();
             let ended = self.orphaned && self.session.state().is_end();
@@ -220,13 +232,18 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             return false;
         }
         self.shared.0.waker.register(cx.waker());
-        match self.shared.0.take_command() {
-            Ok(Some(command)) => self.command(command),
-            Ok(None) => return false,
-            Err(Orphaned) => {
-                self.orphaned = true;
-                self.feed(Input::Close { code: 1000, reason: DISCONNECT.to_owned(), dropped: true });
+        for taken in 0..COMMANDS {
+            match self.shared.0.take_command() {
+                Ok(Some(command)) => self.command(command),
+                Ok(None) => return taken > 0,
+                Err(Orphaned) => {
+                    self.orphaned = true;
+                    self.feed(Input::Close { code: 1000, reason: DISCONNECT.to_owned(), dropped: true });
+                    return true;
+                }
             }
+            // Message by message, so that no burst fills the outbox while the socket has room.
+            self.poll_outbox(cx);
         }
         true
     }
@@ -241,18 +258,48 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 self.feed(Input::Close { code, reason, dropped: false });
                 self.closed(done);
             }
-            Command::Send(message, asked) => {
-                self.sending = Some(asked);
-                let result = self.session.handle(self.now, Input::Send(message));
+            Command::Send(outgoing) => self.send(outgoing),
+            Command::Request { id, message, timeout } => {
+                let result = self.session.handle(self.now, Input::Request { id, message, timeout });
                 self.act();
-                if let Some(asked) = self.sending.take() {
-                    let _ = asked.send(result);
+                if let Err(error) = result {
+                    self.settle(id, Err(error));
                 }
+            }
+            Command::Withdraw(id) => {
+                self.tickets.forget(id);
+                self.feed(Input::Withdraw { id });
             }
             Command::Ready(asked) => self.ready(asked),
             Command::Closed(asked) => self.closed(asked),
             Command::Network(change) => self.feed(Input::Network(change)),
         }
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        let Outgoing { id, message, options, accepted, written } = outgoing;
+        self.tickets.add(id, accepted, written);
+        let result = self.session.handle(self.now, Input::Send { id, message, options });
+        self.act();
+        if let Err(error) = result {
+            self.settle(id, Err(error));
+        }
+    }
+
+    /// Gives the socket what waits for it, as far as it has room.
+    fn poll_outbox(&mut self, cx: &mut Context<'_>) {
+        while let Some(generation) = self.poll_room(cx) {
+            self.feed(Input::Room { generation });
+        }
+    }
+
+    /// The socket that has room for what waits.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Option<u64> {
+        if !self.session.wants_room() {
+            return None;
+        }
+        let (generation, socket) = self.socket.as_mut()?;
+        socket.poll_room(cx).is_ready().then_some(*generation)
     }
 
     fn closed(&mut self, asked: Asked) {
@@ -342,9 +389,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         let result = self.session.handle(self.now, input);
         self.act();
         if let Err(error) = result {
-            let step = Lifecycle::Error(error);
-            self.observer.step(&step, self.session.stats());
-            self.dispatch.lifecycle(&step);
+            self.report(error);
         }
     }
 
@@ -352,7 +397,15 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Event(payload) => self.event(payload),
-                Output::Send { generation, message, by_user } => self.write(generation, message, by_user),
+                Output::Send { generation, message, id } => self.write(generation, message, id),
+                Output::Accepted { id } => self.tickets.accept(id),
+                Output::Settled { id, error } => self.settle(id, Err(error)),
+                Output::Reply { id, reply } => {
+                    // Whoever asked may have gone meanwhile: then it is an event as any other.
+                    if let Some(Ok(payload)) = self.dispatch.reply(id, reply) {
+                        self.event(payload);
+                    }
+                }
                 Output::Dial { generation, request } => {
                     self.dial = Some((generation, Box::pin(self.connector.dial(request))));
                 }
@@ -384,31 +437,50 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         }
         for error in self.failures.drain(..) {
             self.listener_failures += u64::from(error.kind() == ErrorKind::Listener);
-            let step = Lifecycle::Error(error);
-            self.observer.step(&step, self.session.stats());
-            self.dispatch.lifecycle(&step);
+            self.report(error);
         }
     }
 
-    fn write(&mut self, generation: u64, message: Message, by_user: bool) {
+    fn write(&mut self, generation: u64, message: Message, id: Option<u64>) {
         let mut sockets = self.socket.iter_mut().chain(&mut self.successor);
         let result = match sockets.find(|(open, _)| *open == generation) {
             Some((_, socket)) => socket.send(message),
             None => Err(Error::new(ErrorKind::Closed, "the connection has ended")),
         };
-        if by_user && result.is_err() {
-            self.session.not_written();
-        }
-        let waiter = if by_user { self.sending.take() } else { None };
-        match (waiter, result) {
-            (Some(waiter), result) => drop(waiter.send(result)),
-            (None, Err(error)) => {
-                let step = Lifecycle::Error(error);
-                self.observer.step(&step, self.session.stats());
-                self.dispatch.lifecycle(&step);
+        match (id, result) {
+            (Some(id), result) => {
+                if result.is_err() {
+                    self.session.not_written();
+                    if C::Payload::PARTS.requests {
+                        // If it is a request, there will be no reply.
+                        self.feed(Input::Withdraw { id });
+                    }
+                }
+                self.settle(id, result);
             }
+            (None, Err(error)) => self.report(error),
             (None, Ok(())) => {}
         }
+    }
+
+    /// Tells the sender of a message what became of it; of a loss that he does not wait for, everybody.
+    fn settle(&mut self, id: u64, result: Result<(), Error>) {
+        let result = match result {
+            Err(error) if C::Payload::PARTS.requests => match self.dispatch.reply(id, Err(error)) {
+                Some(Err(error)) => Err(error),
+                _ => return,
+            },
+            result => result,
+        };
+        if let Err(unheard) = self.tickets.settle(id, result) {
+            self.report(unheard);
+        }
+    }
+
+    fn report(&mut self, error: Error) {
+        let step = Lifecycle::Error(error);
+        self.observer.step(&step, self.session.stats());
+        self.dispatch.lifecycle(&step);
     }
 
     fn fetch_token(&mut self, generation: u64) {

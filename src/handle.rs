@@ -2,7 +2,10 @@
 
 use crate::{
     platform::Clock,
-    proto::{Cause, Error, ErrorKind, Message, NetworkChange, Reconnect, State, Stats, check_close, in_use},
+    proto::{
+        Cause, Error, ErrorKind, Message, NetworkChange, Reconnect, SendOptions, State, Stats, check_close, in_use,
+    },
+    sending::Sending,
 };
 use futures::{channel::oneshot, task::AtomicWaker};
 use std::{
@@ -11,16 +14,39 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// What a driver is asked to do. Whoever asks gets one answer, always.
 pub(crate) enum Command {
     Connect,
-    Close { code: u16, reason: String, done: Asked },
-    Send(Message, Asked),
+    Close {
+        code: u16,
+        reason: String,
+        done: Asked,
+    },
+    Send(Outgoing),
+    Request {
+        id: u64,
+        message: Message,
+        timeout: Duration,
+    },
+    /// A message that the driver has taken is not wanted any more.
+    Withdraw(u64),
     Ready(Asked),
     Closed(Asked),
     Network(NetworkChange),
+}
+
+/// A message of the user's.
+pub(crate) struct Outgoing {
+    pub(crate) id: u64,
+    pub(crate) message: Message,
+    pub(crate) options: SendOptions,
+    /// Who waits for a place in the outbox.
+    pub(crate) accepted: Option<Asked>,
+    /// Who waits for it to be written.
+    pub(crate) written: Asked,
 }
 
 /// The side of a question that owes the answer.
@@ -52,6 +78,10 @@ pub(crate) struct Shared {
 
 struct Inbox {
     commands: VecDeque<Command>,
+    /// The number of the last message.
+    last_message: u64,
+    /// Messages that the driver has taken and nobody wants any more: fewer than it has.
+    withdrawn: Vec<u64>,
     /// A `connect` that the driver has not taken yet.
     connecting: bool,
     /// Every handle is gone.
@@ -68,7 +98,14 @@ impl Shared {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
         let snapshot =
             Snapshot { state: State::Idle, connection_id: None, stats: Stats::default(), log: Vec::new(), cause: None };
-        let inbox = Inbox { commands: VecDeque::new(), connecting: false, orphaned: false, ended: false };
+        let inbox = Inbox {
+            commands: VecDeque::new(),
+            last_message: 0,
+            withdrawn: Vec::new(),
+            connecting: false,
+            orphaned: false,
+            ended: false,
+        };
         Arc::new(Self { clock, waker: AtomicWaker::new(), snapshot: Mutex::new(snapshot), inbox: Mutex::new(inbox) })
     }
 
@@ -79,11 +116,36 @@ impl Shared {
     /// The next command; an error once every handle is gone.
     pub(crate) fn take_command(&self) -> Result<Option<Command>, Orphaned> {
         let mut inbox = lock(&self.inbox);
+        if let Some(id) = inbox.withdrawn.pop() {
+            return Ok(Some(Command::Withdraw(id)));
+        }
         let command = inbox.commands.pop_front();
         if matches!(command, Some(Command::Connect)) {
             inbox.connecting = false;
         }
         if command.is_none() && inbox.orphaned { Err(Orphaned) } else { Ok(command) }
+    }
+
+    /// Takes back a message that is not written yet.
+    pub(crate) fn withdraw(&self, id: u64) {
+        let mut inbox = lock(&self.inbox);
+        if inbox.ended {
+            return;
+        }
+        let is_it = |command: &Command| match command {
+            Command::Send(outgoing) => outgoing.id == id,
+            Command::Request { id: other, .. } => *other == id,
+            _ => false,
+        };
+        if let Some(place) = inbox.commands.iter().position(is_it) {
+            let command = inbox.commands.remove(place);
+            drop(inbox);
+            drop(command);
+        } else {
+            inbox.withdrawn.push(id);
+            drop(inbox);
+            self.waker.wake();
+        }
     }
 }
 
@@ -155,8 +217,44 @@ impl Handle {
     }
 
     /// Waits until the message is handed to the socket of an authenticated connection.
+    #[allow(dead_code, reason = "the edge to JavaScript calls it: a promise cannot be dropped")]
     pub(crate) fn send(&self, message: Message) -> Answer {
-        self.ask(|asked| Command::Send(message, asked))
+        self.send_by(message, SendOptions::default(), None).1
+    }
+
+    /// The same with a future that withdraws the message when it is dropped.
+    pub(crate) fn send_with(&self, message: Message, options: SendOptions) -> Sending {
+        let (accepted, place) = oneshot::channel();
+        let (id, written) = self.send_by(message, options, Some(accepted));
+        Sending::new(id, self.0.0.clone(), Answer(place), written)
+    }
+
+    /// Asks the server. Whoever waits for the reply is registered by the number of the request, before there can be one.
+    #[cfg_attr(feature = "npm", allow(dead_code))]
+    pub(crate) fn request(
+        &self,
+        message: Message,
+        timeout: Duration,
+        register: impl FnOnce(u64),
+    ) -> Result<Requesting, Error> {
+        let mut inbox = lock(&self.0.0.inbox);
+        inbox.last_message += 1;
+        let id = inbox.last_message;
+        register(id);
+        self.push_into(inbox, Command::Request { id, message, timeout })?;
+        Ok(Requesting { id, shared: Some(self.0.0.clone()) })
+    }
+
+    fn send_by(&self, message: Message, options: SendOptions, accepted: Option<Asked>) -> (u64, Answer) {
+        let (written, answer) = oneshot::channel();
+        let mut inbox = lock(&self.0.0.inbox);
+        inbox.last_message += 1;
+        let id = inbox.last_message;
+        let refused = match self.push_into(inbox, Command::Send(Outgoing { id, message, options, accepted, written })) {
+            Ok(()) => return (id, Answer(answer)),
+            Err(error) => error,
+        };
+        (id, Answer::at_once(refused))
     }
 
     /// Closes and waits for the end.
@@ -211,7 +309,10 @@ impl Handle {
     }
 
     fn push(&self, command: Command) -> Result<(), Error> {
-        let mut inbox = lock(&self.0.0.inbox);
+        self.push_into(lock(&self.0.0.inbox), command)
+    }
+
+    fn push_into(&self, mut inbox: MutexGuard<'_, Inbox>, command: Command) -> Result<(), Error> {
         if inbox.ended {
             return Err(gone());
         }
@@ -244,6 +345,27 @@ impl WeakHandle {
     }
 }
 
+/// A request under way. Dropping it withdraws it, or lets its reply be an event as any other.
+pub(crate) struct Requesting {
+    id: u64,
+    shared: Option<Arc<Shared>>,
+}
+
+impl Requesting {
+    /// It is answered: there is nothing left to withdraw.
+    pub(crate) fn done(mut self) {
+        self.shared = None;
+    }
+}
+
+impl Drop for Requesting {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            shared.withdraw(self.id);
+        }
+    }
+}
+
 /// The answer to come. It always comes: a driver that goes away answers too.
 pub(crate) struct Answer(oneshot::Receiver<Result<(), Error>>);
 
@@ -253,6 +375,11 @@ impl Answer {
         // The receiver is here.
         let _ = asked.send(Err(error));
         Self(answer)
+    }
+
+    /// Whether the answer is still to come.
+    pub(crate) fn is_open(&mut self) -> bool {
+        matches!(self.0.try_recv(), Ok(None))
     }
 }
 

@@ -72,6 +72,7 @@ mod observe;
 #[cfg_attr(web, path = "platform/web/mod.rs")]
 mod platform;
 pub mod proto;
+mod sending;
 #[cfg(all(native, feature = "server"))]
 pub mod server;
 mod transport;
@@ -84,9 +85,10 @@ pub use client::{
 };
 pub use platform::TlsConfig;
 pub use proto::{
-    BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, Reason, Reconnect,
-    ReplayMode, ResumeMode, ResumePoint, Side, State, Stats,
+    BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, OutboxRule, Reason,
+    Reconnect, ReplayMode, ResumeMode, ResumePoint, SendOptions, Side, State, Stats, WhenFull,
 };
+pub use sending::Sending;
 
 /// The examples of the README compile.
 #[cfg(all(doctest, native))]

@@ -48,6 +48,10 @@ pub(crate) trait Transport: MaybeSend + Unpin + 'static {
     /// when too much is waiting already, and with `TooLarge` or `Closed` where that is so.
     fn send(&mut self, message: Message) -> Result<(), Error>;
 
+    /// Ready while the socket has room for a message of the user's, which is long before [`send`](Self::send) refuses one:
+    /// so there is always some left for what the session itself has to say. Room comes as the socket is flushed.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
     /// Writes what [`send`](Self::send) and [`close`](Self::close) took, as far as the socket takes it.
     /// Ready when all is written; a failure shows in [`poll_recv`](Self::poll_recv).
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()>;

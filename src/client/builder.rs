@@ -8,8 +8,8 @@ use crate::{
     driver,
     platform::{self, Ask, MaybeSend, MaybeSync, SocketConnector, Spawner},
     proto::{
-        BreakerRule, Dialect, Error, ErrorKind, Message, OnResume, ResumeMode, ResumePoint, Secret, Sequence, Settings,
-        TokenSource, UrlParts,
+        BreakerRule, Dialect, Error, ErrorKind, Message, OnResume, OutboxRule, ResumeMode, ResumePoint, Secret,
+        Sequence, Settings, TokenSource, UrlParts,
     },
     transport::SocketConfig,
 };
@@ -208,6 +208,19 @@ impl ClientBuilder {
     /// Whether to try again after a failure, of the first connect too. Default true.
     pub fn reconnect(mut self, reconnect: bool) -> Self {
         self.settings.reconnect = reconnect;
+        self
+    }
+
+    /// How messages wait while there is no connection, and while the socket has no room. Default: 1000 messages and 1 MiB,
+    /// what is beyond is refused, and no time to live. [`OutboxRule::OFF`]: they do not wait, they fail.
+    pub fn outbox(mut self, rule: OutboxRule) -> Self {
+        self.settings.outbox = rule;
+        self
+    }
+
+    /// How many [requests](Client::request) may wait for their reply at a time. Default 256.
+    pub fn max_requests(mut self, requests: usize) -> Self {
+        self.settings.max_requests = requests;
         self
     }
 

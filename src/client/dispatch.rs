@@ -3,6 +3,7 @@
 use super::{
     Event,
     registry::{Registry, Resolved},
+    requests::Replies,
     stream::Queue,
 };
 use crate::{
@@ -47,6 +48,8 @@ pub(crate) struct Listeners {
 
 #[derive(Default)]
 pub(crate) struct Shared {
+    /// Those who wait for the reply to a request.
+    pub(crate) replies: Replies,
     /// Events that slow readers lost.
     pub(crate) overflows: Arc<AtomicU64>,
     /// Events that did not decode into the type of a listener.
@@ -85,6 +88,10 @@ impl ListenerDispatch {
 }
 
 impl Dispatch<Event> for ListenerDispatch {
+    fn reply(&mut self, id: u64, reply: Result<Event, Error>) -> Option<Result<Event, Error>> {
+        self.listeners.shared.replies.give(id, reply)
+    }
+
     fn event(&mut self, event: Event, failures: &mut Vec<Error>) {
         // The last one may keep the event: a single reader costs no copy.
         let Some((last, others)) = self.events.get(event.event_type()).split_last() else { return };
@@ -144,6 +151,7 @@ impl ListenerDispatch {
 
 impl Drop for ListenerDispatch {
     fn drop(&mut self) {
+        self.listeners.shared.replies.end();
         self.batches.hand_over();
         self.listeners.events.each(|listener| {
             if let Sink::Queue(queue) = listener {

@@ -10,6 +10,7 @@ mod native;
 mod pool;
 mod preset;
 pub(crate) mod registry;
+mod requests;
 mod stream;
 mod subscription;
 mod task;
@@ -27,7 +28,8 @@ use crate::{
     driver::DISCONNECT,
     handle::{Handle, WeakHandle},
     platform::{self, Spawner},
-    proto::{self, Cause, Dialect, Error, Message, NetworkChange, Reconnect, State, Stats},
+    proto::{self, Cause, Dialect, Error, Message, NetworkChange, Reconnect, SendOptions, State, Stats},
+    sending::Sending,
 };
 use dispatch::Listeners;
 use serde::Serialize;
@@ -81,12 +83,35 @@ impl Client {
     }
 
     /// Sends a message: text, bytes or a JSON value. Settles when it is handed to the socket of an authenticated
-    /// connection.
+    /// connection; until there is one it waits in the outbox, in order ([`ClientBuilder::outbox`]). What a socket that was
+    /// lost had taken counts as sent: only the server could know.
+    ///
+    /// Dropping the future withdraws the message if it is not written yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) while not connected, `Overflow` when too much waits to be written.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) before [`connect`](Self::connect), after the end, and when the end
+    /// comes first; `Overflow` when the outbox is full, `Timeout` when the outbox gives messages a time to live.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
-        self.handle.send(message.into()).await
+        self.handle.send_with(message.into(), SendOptions::default()).await
+    }
+
+    /// Sends a message with a time to live and a rule of its own for when the outbox is full, and lets one wait for its
+    /// place in the outbox ([`Sending::accepted`]) or for the write.
+    ///
+    /// ```no_run
+    /// # async fn run(client: everwire::Client) -> Result<(), everwire::Error> {
+    /// use everwire::{SendOptions, WhenFull};
+    /// use std::time::Duration;
+    ///
+    /// let options = SendOptions::new().ttl(Duration::from_secs(5)).when_full(WhenFull::Wait);
+    /// let mut sending = client.send_with("hello", options);
+    /// sending.accepted().await?; // there is room
+    /// sending.await?; // it is written
+    /// client.send_with("never mind how it goes", options).detach();
+    /// # Ok(()) }
+    /// ```
+    pub fn send_with(&self, message: impl Into<Message>, options: SendOptions) -> Sending {
+        self.handle.send_with(message.into(), options)
     }
 
     /// Sends a value as JSON. See [`send`](Self::send).

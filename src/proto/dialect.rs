@@ -1,10 +1,12 @@
 //! Dialects are data (N-2): what a server expects on the wire, as a value that can be written in JSON.
 
 use super::{
+    channels::ChannelRule,
     decimal::decimal,
     dialect_reader,
     error::{Error, ErrorKind},
     json::{Json, Object},
+    requests::RequestRule,
     resume::ResumeRule,
     template,
 };
@@ -65,6 +67,10 @@ pub struct Dialect {
     pub health_check: Option<HealthCheckRule>,
     /// How a lost connection goes on without losing events.
     pub resume: Option<ResumeRule>,
+    /// How one connection carries many channels.
+    pub channels: Option<ChannelRule>,
+    /// How the reply to a request is known.
+    pub requests: Option<RequestRule>,
     /// Frames of the server that are answered at once, such as its pings.
     pub answers: Vec<AnswerRule>,
     /// What an HTTP status means with which the server refuses the handshake; the first rule that has it counts. For every
@@ -347,6 +353,8 @@ impl Dialect {
             errors: None,
             health_check: None,
             resume: None,
+            channels: None,
+            requests: None,
             answers: Vec::new(),
             statuses: Vec::new(),
             close: Vec::new(),
@@ -409,6 +417,12 @@ impl Dialect {
                 return wrong("health_check.silence_ms", "must exceed interval_ms by min_grace_ms at least");
             }
             template::check(&health.frame, "health_check.frame")?;
+        }
+        if let Some(channels) = &self.channels {
+            channels.check()?;
+        }
+        if let Some(requests) = &self.requests {
+            requests.check()?;
         }
         if let Some(resume) = &self.resume {
             resume.check()?;
@@ -546,6 +560,12 @@ mod tests {
                 "health_check.frame[0]",
             ),
             (r#"{"name":"x","resume":{"sequence":"a","message_id":"b"}}"#, "resume.message_id"),
+            (r#"{"name":"x","requests":{}}"#, "requests.id"),
+            (r#"{"name":"x","channels":{"subscribe":{}}}"#, "channels.field"),
+            (r#"{"name":"x","channels":{"field":"a"}}"#, "channels.subscribe"),
+            (r#"{"name":"x","channels":{"field":"a","subscribe":["${"]}}"#, "channels.subscribe[0]"),
+            (r#"{"name":"x","requests":{"id":"a..b"}}"#, "requests.id"),
+            (r#"{"name":"x","requests":{"id":"a","error":""}}"#, "requests.error"),
             (r#"{"name":"x","resume":{"dedup_window":0}}"#, "resume.dedup_window"),
             (r#"{"name":"x","resume":{"gap":{"types":[],"from":"a","to":"b"}}}"#, "resume.gap.types"),
             (r#"{"name":"x","resume":{"ack":{"frame":{},"every":0}}}"#, "resume.ack"),

@@ -1,6 +1,7 @@
 //! Reads a dialect from a JSON document.
 
 use super::{
+    channels::ChannelRule,
     dialect::{
         Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, TokenRefreshRule,
         UrlRule, default_hello_timeout, default_min_grace,
@@ -8,6 +9,7 @@ use super::{
     error::Error,
     fields::{Fields, Mistake},
     json::Json,
+    requests::RequestRule,
     resume::ResumeRule,
 };
 
@@ -41,6 +43,8 @@ fn read(mut fields: Fields<'_>) -> Dialect {
     dialect.errors = fields.fields("errors").map(errors);
     dialect.health_check = fields.fields("health_check").map(health_check);
     dialect.resume = fields.fields("resume").map(ResumeRule::read);
+    dialect.channels = fields.fields("channels").map(ChannelRule::read);
+    dialect.requests = fields.fields("requests").map(RequestRule::read);
     fields.each("answers", &mut |rule| dialect.answers.push(answer(rule)));
     fields.each("statuses", &mut |rule| dialect.statuses.push(codes(rule)));
     fields.each("close", &mut |rule| dialect.close.push(close(rule)));

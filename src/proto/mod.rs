@@ -5,6 +5,7 @@
 
 mod backoff;
 mod breaker;
+mod channels;
 pub(crate) mod decimal;
 mod dialect;
 mod dialect_reader;
@@ -14,9 +15,11 @@ mod fields;
 mod json;
 mod lifecycle;
 mod message;
+mod outbox;
 pub(crate) mod pattern;
 mod random;
 mod record;
+mod requests;
 mod resume;
 mod scan;
 mod secret;
@@ -32,6 +35,7 @@ mod url;
 
 pub use backoff::BackoffRule;
 pub use breaker::BreakerRule;
+pub use channels::ChannelRule;
 pub use dialect::{
     Action, AnswerRule, CloseRule, CodeRule, Dialect, ErrorRule, HealthCheckRule, HelloRule, TokenRefreshRule, UrlRule,
 };
@@ -40,7 +44,9 @@ pub use event::{Event, Names, UNKNOWN};
 pub use json::{Json, Object};
 pub use lifecycle::{BreakerState, Cause, Lifecycle, ReplayMode, Side};
 pub use message::{Class, CloseInfo, DialRequest, Message, Negotiated, Parts, Payload};
+pub use outbox::{OutboxRule, SendOptions, WhenFull};
 pub use record::{Reason, Reconnect};
+pub use requests::RequestRule;
 pub use resume::{AckRule, GapRule, OnResume, ResumeMode, ResumePoint, ResumeRule, SendsRule, Sequence};
 pub use secret::Secret;
 pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};

@@ -47,6 +47,18 @@ pub struct Stats {
     pub decode_failures: u64,
     /// Events dropped because a reader of the event stream was too slow.
     pub overflows: u64,
+    /// Requests that were sent, or are to be.
+    pub requests: u64,
+    /// Replies to them that came in time.
+    pub replies: u64,
+    /// Messages that wait in the outbox now (N-6).
+    pub outbox_messages: u64,
+    /// Their bytes.
+    pub outbox_bytes: u64,
+    /// Messages for which there was no room in the outbox, and those that made room for others.
+    pub outbox_overflows: u64,
+    /// Messages that waited longer in the outbox than they may.
+    pub outbox_expired: u64,
     /// The last round trip, of a health check or a ping.
     pub latency: Option<Duration>,
     /// The mean of the last 64 round trips.

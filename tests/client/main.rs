@@ -10,6 +10,7 @@ mod listeners;
 mod peer;
 mod pool;
 mod recovery;
+mod requests;
 mod resilience;
 mod sending;
 mod settings;

@@ -1,8 +1,9 @@
 //! Messages to the server.
 
-use super::peer::{Server, soon};
-use everwire::{ErrorKind, Message};
+use super::peer::{Diary, Server, soon};
+use everwire::{ErrorKind, Message, SendOptions, WhenFull};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn text_bytes_and_json_arrive_in_order() {
@@ -17,40 +18,111 @@ async fn text_bytes_and_json_arrive_in_order() {
     assert_eq!(client.stats().messages_out, 4);
 }
 
-// Pitfall 10
+// N-6, pitfall 10
 #[tokio::test]
-async fn nothing_is_sent_before_the_hello() {
+async fn what_is_sent_before_the_hello_waits_for_it() {
     let server = Server::start().await;
     let client = server.builder().build().unwrap();
     assert_eq!(client.send("early").await.unwrap_err().kind(), ErrorKind::Closed);
     client.connect().unwrap();
+    let mut first = client.send_with("first", SendOptions::new());
+    let second = client.send_with("second", SendOptions::new());
+    soon(first.accepted()).await.unwrap();
     let mut peer = server.accept().await;
     assert!(peer.text().await.contains("the-token"));
-    assert_eq!(client.send("early").await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(client.stats().outbox_messages, 2);
+    let mut first = Box::pin(first);
+    assert!(futures::poll!(&mut first).is_pending());
     peer.send(super::peer::HELLO).await;
-    soon(client.ready()).await.unwrap();
+    soon(first).await.unwrap();
+    soon(second).await.unwrap();
     client.send("now").await.unwrap();
-    assert_eq!(peer.text().await, "now");
+    for text in ["first", "second", "now"] {
+        assert_eq!(peer.text().await, text);
+    }
 }
 
-// Pitfall 19: a peer that does not read fills a bounded queue, and reading goes on meanwhile.
+// N-6: across a reconnect nothing is sent twice, and nothing is lost.
 #[tokio::test]
-async fn a_peer_that_does_not_read_is_an_overflow_and_not_a_deadlock() {
+async fn what_is_sent_while_reconnecting_arrives_once_and_in_order() {
+    let server = Server::start().await;
+    let (client, mut peer) = server.connect(server.builder()).await;
+    client.send("0").await.unwrap();
+    assert_eq!(peer.text().await, "0");
+    let diary = Diary::of(&client);
+    drop(peer);
+    diary.until("backing-off").await;
+    let sendings: Vec<_> = (1..50).map(|n| client.send_with(n.to_string(), SendOptions::new())).collect();
+    let (mut peer, _) = server.greet().await;
+    soon(futures::future::try_join_all(sendings)).await.unwrap();
+    client.send("last").await.unwrap();
+    for n in 1..50 {
+        assert_eq!(peer.text().await, n.to_string());
+    }
+    assert_eq!(peer.text().await, "last");
+}
+
+// N-6: a message may be given up, by its time and by its sender, and what is left on its way is reported when it is lost.
+#[tokio::test]
+async fn messages_expire_are_withdrawn_and_reported() {
+    let server = Server::start().await;
+    let client = server.builder().build().unwrap();
+    let diary = Diary::of(&client);
+    client.connect().unwrap();
+    let mut peer = server.accept().await;
+    let short = SendOptions::new().ttl(Duration::from_millis(20));
+    assert!(soon(client.send_with("expires", short)).await.unwrap_err().is_timeout());
+    client.send_with("expires unheard", short).detach();
+    diary.until("error: the message could not be written in time").await;
+    let mut withdrawn = client.send_with("withdrawn", SendOptions::new());
+    withdrawn.accepted().await.unwrap();
+    drop(withdrawn);
+    drop(client.send_with("withdrawn at once", SendOptions::new()));
+    client.send_with("stays", SendOptions::new()).detach();
+    peer.text().await;
+    peer.send(super::peer::HELLO).await;
+    assert_eq!(peer.text().await, "stays");
+    assert_eq!(client.stats().outbox_expired, 2);
+    // The end settles what waits, and tells why.
+    peer.close(1012, "restart").await;
+    diary.until("backing-off").await;
+    let (sent, ()) = soon(async { futures::join!(client.send("too late"), client.close()) }).await;
+    assert!(sent.unwrap_err().is_closed());
+}
+
+// Pitfall 19: a peer that does not read fills bounded queues; then senders wait for room, or are told that there is none.
+#[tokio::test]
+async fn a_peer_that_does_not_read_holds_up_senders_and_nothing_else() {
     let server = Server::start().await;
     let (client, mut peer) = server.connect(server.builder()).await;
     let big = Message::Text("x".repeat(1 << 20));
-    let error = soon(async {
-        loop {
-            if let Err(error) = client.send(big.clone()).await {
-                return error;
-            }
+    let mut written = 0;
+    let mut stuck = loop {
+        let mut sending = client.send_with(big.clone(), SendOptions::new());
+        match tokio::time::timeout(Duration::from_millis(300), &mut sending).await {
+            Ok(result) => result.unwrap(),
+            Err(_) => break sending,
         }
-    })
-    .await;
-    assert_eq!(error.kind(), ErrorKind::Overflow);
-    assert!(error.is_retryable());
+        written += 1;
+    };
+    soon(stuck.accepted()).await.unwrap();
+    let error = client.send("no room").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Overflow && error.is_retryable());
+    let mut waits = client.send_with("waits for room", SendOptions::new().when_full(WhenFull::Wait));
+    assert!(futures::poll!(std::pin::pin!(waits.accepted())).is_pending());
     // The other direction is alive.
     let mut events = client.events();
     peer.event("a", 1).await;
     assert_eq!(soon(futures::StreamExt::next(&mut events)).await.unwrap().event_type(), "a");
+    // Once the peer reads, all of it arrives.
+    let reading = async {
+        for _ in 0..=written {
+            assert_eq!(peer.text().await.len(), 1 << 20);
+        }
+        assert_eq!(peer.text().await, "waits for room");
+    };
+    let (accepted, ()) = soon(async { futures::join!(waits.accepted(), reading) }).await;
+    accepted.unwrap();
+    stuck.await.unwrap();
+    waits.await.unwrap();
 }

@@ -1,8 +1,8 @@
 //! A test bed for one session: the test plays the network, the server and the clock.
 
 use everwire::proto::{
-    BreakerState, Cause, CloseInfo, DialRequest, Dialect, Error, Input, Lifecycle, Message, Output, Secret, Session,
-    Settings, State, Timestamp, TokenSource, UrlParts,
+    BreakerState, Cause, CloseInfo, DialRequest, Dialect, Error, ErrorKind, Input, Lifecycle, Message, Output, Secret,
+    SendOptions, Session, Settings, State, Timestamp, TokenSource, UrlParts,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,6 +15,10 @@ pub(crate) enum Did {
     Dial(u64),
     FetchToken(u64),
     Send(u64, String),
+    Accepted(u64),
+    Settled(u64, ErrorKind),
+    Overflow(u64),
+    Reply(u64, Option<ErrorKind>),
     Close(u64, u16, String),
     Abort(u64),
     Event(String),
@@ -63,6 +67,12 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn with_static_token() -> Settings {
     Settings { token: TokenSource::Static(Secret::from("static-token".to_owned())), ..settings() }
+}
+
+/// A message of the user's, numbered by its text where that is a number.
+pub(crate) fn send(text: &str) -> Input<Event> {
+    let id = text.parse().unwrap_or_default();
+    Input::Send { id, message: Message::from(text), options: SendOptions::default() }
 }
 
 pub(crate) fn raw() -> Settings {
@@ -175,6 +185,9 @@ impl Bed {
             }
             Output::FetchToken { generation } => Did::FetchToken(generation),
             Output::Send { generation, message: Message::Text(text), .. } => Did::Send(generation, text),
+            Output::Accepted { id } => Did::Accepted(id),
+            Output::Reply { id, reply } => Did::Reply(id, reply.err().map(|error| error.kind())),
+            Output::Settled { id, error } => Did::Settled(id, error.kind()),
             Output::Close { generation, code, reason } => Did::Close(generation, code, reason),
             Output::Abort { generation, .. } => Did::Abort(generation),
             Output::Event(event) => Did::Event(event.event_type().to_owned()),
@@ -201,6 +214,7 @@ impl Bed {
             Lifecycle::Renewing { age } => Did::Renewing(age),
             Lifecycle::TokenRenewed { valid_for } => Did::Token(valid_for),
             Lifecycle::Clamped { setting, asked, used } => Did::Clamped(setting, asked, used),
+            Lifecycle::Overflow { dropped, .. } => Did::Overflow(dropped),
             Lifecycle::Closed(cause) => {
                 self.last_error = cause.error().cloned();
                 Did::Closed(name(&cause), cause.error().map(ToString::to_string))

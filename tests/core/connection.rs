@@ -236,15 +236,18 @@ fn a_close_with_an_illegal_code_or_reason_is_refused() {
 #[test]
 fn a_message_goes_out_only_after_the_hello() {
     let mut bed = Bed::new(with_static_token());
-    assert_eq!(bed.refuse(Input::Send(Message::from("x"))).kind(), ErrorKind::Closed);
+    assert_eq!(bed.refuse(send("x")).kind(), ErrorKind::Closed);
     bed.give(Input::Connect);
     bed.drain();
     bed.give(Input::Opened { generation: 1 });
     bed.drain();
-    assert_eq!(bed.refuse(Input::Send(Message::from("x"))).kind(), ErrorKind::Closed);
+    bed.give(send("2"));
+    assert_eq!(bed.drain(), [Did::Accepted(2)]);
+    bed.give(Input::Room { generation: 1 });
+    assert_eq!(bed.drain(), []);
     bed.text(1, HELLO);
-    bed.give(Input::Send(Message::from("x")));
-    assert_eq!(bed.drain(), [Did::Send(1, "x".into())]);
+    bed.give(Input::Room { generation: 1 });
+    assert_eq!(bed.drain(), [Did::Send(1, "2".into())]);
 }
 
 // Stream v1: the token is in the URL, and the hello is the first health check with an id and a user.

@@ -12,14 +12,17 @@ pub(crate) use wasm_bindgen_test::wasm_bindgen_test as test;
 mod bed;
 mod connection;
 mod dialects;
+mod dice;
 mod health;
 #[path = "../common/jwt.rs"]
 mod jwt;
+mod outbox;
 mod overlap;
 mod ping;
 mod pitfalls;
 mod records;
 mod recovery;
+mod requests;
 mod resilience;
 mod resume;
 mod resume_simulation;

@@ -2,7 +2,7 @@
 
 use super::{bed::*, test};
 use everwire::{
-    ErrorKind, Message, ReplayMode, ResumeMode,
+    ErrorKind, Message, OutboxRule, ReplayMode, ResumeMode, SendOptions,
     proto::{Dialect, Input, Lifecycle, Output, Secret, Session, Settings, TokenSource},
 };
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ pub(crate) fn everwire() -> Settings {
     settings.token = TokenSource::Static(Secret::from("t".to_owned()));
     settings.backoff.max_attempts = 0;
     settings.seed = 1;
+    settings.outbox = OutboxRule::OFF;
     settings
 }
 
@@ -68,7 +69,8 @@ impl Line {
 
     fn send(&mut self, number: u64) -> Result<(), everwire::Error> {
         let message = Message::from(json!({"type": "order", "n": number}));
-        let result = self.bed.session.handle(self.bed.now, Input::Send(message));
+        let send = Input::Send { id: number, message, options: SendOptions::new() };
+        let result = self.bed.session.handle(self.bed.now, send);
         self.drain();
         result
     }

@@ -6,7 +6,7 @@
 
 use super::{bed::Event, resume::everwire, test};
 use everwire::{
-    Error, ErrorKind, Message, ResumeMode, State,
+    Error, ErrorKind, Message, OutboxRule, ResumeMode, SendOptions, State,
     proto::{CloseInfo, Input, Lifecycle, NetworkChange, Output, Session, Settings, Timestamp},
 };
 use serde_json::{Value, json};
@@ -124,6 +124,7 @@ struct World {
     accepted: Vec<u64>,
     reported: bool,
     sends: u64,
+    dialled: u64,
 }
 
 impl World {
@@ -132,8 +133,9 @@ impl World {
         let mode = if random.chance(50) { ResumeMode::SequenceId } else { ResumeMode::FullBuffer };
         // S2-8: the new socket is up before the old one goes, which the invariants must not notice.
         let max_age = random.chance(50).then_some(Duration::from_secs(20));
-        let session =
-            Session::new(Settings { seed, resume: mode, max_age, ..everwire() }).expect("the settings are right");
+        let outbox = if random.chance(50) { OutboxRule::OFF } else { OutboxRule::default() };
+        let settings = Settings { seed, resume: mode, max_age, outbox, ..everwire() };
+        let session = Session::new(settings).expect("the settings are right");
         let mut world = Self {
             seed,
             random,
@@ -151,6 +153,7 @@ impl World {
             accepted: Vec::new(),
             reported: false,
             sends: 0,
+            dialled: 0,
         };
         for _ in 0..world.random.below(6) {
             world.whim(|world| match world.random.below(12) {
@@ -252,7 +255,8 @@ impl World {
             Happening::UserSends => {
                 self.sends += 1;
                 let message = Message::from(json!({"type": "order", "n": self.sends}));
-                match self.session.handle(self.now, Input::Send(message)) {
+                let send = Input::Send { id: self.sends, message, options: SendOptions::new() };
+                match self.session.handle(self.now, send) {
                     Ok(()) => self.accepted.push(self.sends),
                     Err(error) => self.check(error.kind() == ErrorKind::Closed, "refused for no good reason"),
                 }
@@ -411,9 +415,18 @@ impl World {
     }
 
     fn drain(&mut self, seen: &mut Seen) {
+        self.act(seen);
+        while self.session.wants_room() {
+            self.give(Input::Room { generation: self.dialled });
+            self.act(seen);
+        }
+    }
+
+    fn act(&mut self, seen: &mut Seen) {
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Dial { generation, .. } => {
+                    self.dialled = generation;
                     let wait = self.random.up_to(Duration::from_millis(300));
                     let fails = self.now.since_start() < TROUBLE && self.random.chance(20);
                     self.plan(

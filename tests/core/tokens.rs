@@ -211,7 +211,7 @@ fn shown_of(place: serde_json::Value, provided: bool, end: usize) -> (String, St
                 generation: 1,
                 info: CloseInfo { code: Some(4000), reason: format!("bad {TOKEN}"), error: None },
             },
-            _ => Input::Send(Message::from(TOKEN)),
+            _ => send(TOKEN),
         },
     ];
     for input in inputs {

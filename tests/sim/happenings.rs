@@ -7,7 +7,7 @@ use super::{
     world::{Event, World},
 };
 use everwire::{
-    Error, ErrorKind, Message, State,
+    Error, ErrorKind, Message, SendOptions, State,
     proto::{CloseInfo, DialRequest, Input, NetworkChange, Secret},
 };
 use std::time::Duration;
@@ -381,7 +381,8 @@ impl World {
         for _ in 0..1 + self.random.below(3) {
             let number = self.rules.next_message();
             let text = format!(r#"{{"type":"mine","mine":{number}}}"#);
-            let taken = self.give(Input::Send(Message::Text(text)), seen);
+            let send = Input::Send { id: number, message: Message::Text(text), options: SendOptions::new() };
+            let taken = self.give(send, seen);
             self.rules.sends(taken);
         }
     }

@@ -2,7 +2,10 @@
 
 use super::server::Kind;
 use everwire::proto::{BackoffRule, BreakerRule, BreakerState, Cause, Error, Lifecycle, State};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 /// The book that is kept of one schedule.
 pub(crate) struct Rules {
@@ -20,9 +23,9 @@ pub(crate) struct Rules {
     /// Waiters for `ready`, as a driver keeps them.
     waiting: u32,
     closed_told: bool,
-    /// The messages of the user's that were taken, and the last one that was written.
+    /// How many messages of the user's were taken, and which of them wait, in order.
     taken: u64,
-    written: u64,
+    unsent: VecDeque<u64>,
     /// Tries since the last hello.
     tries: u32,
     /// Waits since the last stable connection, at most.
@@ -125,7 +128,7 @@ impl Rules {
             waiting: 0,
             closed_told: true,
             taken: 0,
-            written: 0,
+            unsent: VecDeque::new(),
             tries: 0,
             failures: 0,
             waited: None,
@@ -180,9 +183,22 @@ impl Rules {
 
     /// Rule 4: the user's message was taken or refused.
     pub(crate) fn sends(&mut self, taken: bool) {
-        self.check(taken == self.up.is_some(), "(4) a message is taken while connected, and only then");
-        self.taken += u64::from(taken);
-        self.check(self.written == self.taken, "(4) a message was taken and not written");
+        let hopeful = !self.state.is_end() && self.state != State::Disconnecting;
+        self.check(taken == hopeful, "(4) a message is taken while there is hope, and only then");
+    }
+
+    /// Rule 4: there is a place for it.
+    pub(crate) fn accepts(&mut self, number: u64) {
+        self.check(number == self.taken + 1, "(4) accepted twice, or out of order");
+        self.taken = number;
+        self.unsent.push_back(number);
+    }
+
+    /// Rule 4: it is reported as lost, with the end.
+    pub(crate) fn gives_up(&mut self, number: u64) {
+        let next = self.unsent.pop_front();
+        self.check(next == Some(number), "(4) reported twice, or after it was written");
+        self.check(self.up.is_none(), "(4) given up while connected");
     }
 
     /// The number of the next message of the user's.
@@ -193,8 +209,8 @@ impl Rules {
     /// Rule 4: a message of the user's is written.
     pub(crate) fn writes(&mut self, wire: u64, number: u64) {
         self.check(self.up_on(wire), "(4) written to a socket that is not authenticated");
-        self.check(number == self.written + 1, "(4) written twice, or out of order");
-        self.written = number;
+        let next = self.unsent.pop_front();
+        self.check(next == Some(number), "(4) written twice, or out of order");
     }
 
     pub(crate) fn connects(&mut self) {
@@ -342,6 +358,8 @@ impl Rules {
     /// What holds whenever there is nothing left to do.
     pub(crate) fn rest(&self, live: usize, timer: bool) {
         self.live(live);
+        let may_wait = !self.state.is_end() && self.up.is_none();
+        self.check(may_wait || self.unsent.is_empty(), "(4) a message was taken, and neither written nor reported");
         match self.state {
             State::Idle | State::Failed | State::Closed => {
                 self.check(!timer, "(9) a timer after the end");

@@ -220,6 +220,13 @@ impl World {
         }
         self.rules.check(!ended || self.feeding.outputs == self.feeding.aborts, "(9) something after the end");
         self.rules.check(self.feeding.outputs <= 16, "(8) too much at once");
+        if self.session.wants_room()
+            && let Some((generation, _)) = self.rules.up
+        {
+            let feeding = std::mem::take(&mut self.feeding);
+            self.give(Input::Room { generation }, seen);
+            self.feeding = feeding;
+        }
         self.rest();
         match result {
             Ok(()) => true,
@@ -256,12 +263,12 @@ impl World {
                 self.rules.fetches(generation, seen);
                 self.asked_for_token(generation);
             }
-            Output::Send { generation, message, by_user } => {
+            Output::Send { generation, message, id } => {
                 let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
                 self.rules.check(open, "(4) written to a socket that is not open");
                 let Message::Text(text) = message else { return self.rules.check(false, "text alone is sent here") };
-                if by_user {
-                    let number = server::mine(&text);
+                if let Some(number) = id {
+                    self.rules.check(number == server::mine(&text), "(4) another message");
                     self.rules.writes(generation, number);
                     seen.written += 1;
                 }
@@ -271,6 +278,12 @@ impl World {
                 let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
                 self.rules.check(open, "a ping to a socket that is not open");
                 self.pings(generation);
+            }
+            Output::Accepted { id } => self.rules.accepts(id),
+            Output::Settled { id, .. } => {
+                // However many wait, all are told.
+                self.feeding.outputs -= 1;
+                self.rules.gives_up(id);
             }
             Output::Close { generation, .. } => {
                 let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);

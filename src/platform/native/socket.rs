@@ -205,6 +205,12 @@ impl Transport for Socket {
         self.queue.push(message)
     }
 
+    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        // Flushing, which makes room, leaves the waker.
+        let open = !self.closing && matches!(self.phase, Phase::Open) && self.write_failure.is_none();
+        if open && self.queue.has_room() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let written = ready!(self.poll_write(cx));
         if let (Err(error), None) = (written, &self.write_failure) {

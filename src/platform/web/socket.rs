@@ -3,7 +3,7 @@
 //! The handlers are closures that the socket owns. They put what comes in into an inbox and wake the driver; before they
 //! are dropped they are detached, so that the browser can never call one that is gone.
 
-use super::{Bytes, Text, at_time, task};
+use super::{Bytes, Clock, Sleep, Text, at_time, task};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, Payload},
     transport::{Connector, Incoming, SocketConfig, Transport},
@@ -14,7 +14,8 @@ use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
@@ -28,6 +29,11 @@ extern "C" {
 
 /// So much may wait in the browser to be written before a message is refused.
 const WRITE_LIMIT: usize = 16 << 20;
+/// So much may wait in the browser while there is room for the user's messages. What waits there is lost with the socket,
+/// and what waits in the outbox is not.
+const ROOM: u32 = 256 << 10;
+/// A browser does not tell when it has written: after this time one looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// So many messages may wait to be read. The driver is woken by the first one and takes them all, so that a page
 /// meets this limit only if its driver no longer runs.
 const INBOX_LIMIT: usize = 1 << 16;
@@ -107,6 +113,8 @@ impl<P: FromBrowser> Connector for SocketConnector<P> {
 pub(crate) struct Socket<P: FromBrowser> {
     web: WebSocket,
     shared: Rc<RefCell<Shared<P>>>,
+    /// Runs while the browser has too much to write.
+    full: Option<Sleep>,
     _handlers: Handlers<P::Handler>,
 }
 
@@ -141,7 +149,7 @@ impl<P: FromBrowser> Socket<P> {
             waker: None,
         }));
         let handlers = Handlers::attach(&web, &shared, reader);
-        Ok(Self { web, shared, _handlers: handlers })
+        Ok(Self { web, shared, full: None, _handlers: handlers })
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -193,6 +201,21 @@ impl<P: FromBrowser> Transport for Socket<P> {
             Message::Binary(bytes) => self.web.send_with_u8_array(&bytes),
         }
         .map_err(|_| closed())
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.web.ready_state() != WebSocket::OPEN {
+            return Poll::Pending;
+        }
+        while self.web.buffered_amount() >= ROOM {
+            let look_again = || {
+                let clock = Clock::start();
+                Sleep::until(&clock, clock.now() + LOOK_AGAIN)
+            };
+            ready!(self.full.get_or_insert_with(look_again).poll(cx));
+            self.full = None;
+        }
+        Poll::Ready(())
     }
 
     /// The browser writes by itself, and writes all of it before it closes.

@@ -102,7 +102,7 @@ impl<P: Payload> Session<P> {
     /// connection.
     fn show_token(&mut self) {
         match self.settings.token_refresh(self.tokens.get()) {
-            Ok(Some(frame)) => self.write(Message::Text(frame), false),
+            Ok(Some(frame)) => self.write(Message::Text(frame), None),
             Ok(None) => {}
             Err(error) => self.report(error),
         }
@@ -157,7 +157,7 @@ impl<P: Payload> Session<P> {
         self.stats.dial_time = Some(self.now - self.dialled_at);
         self.last_received = self.now;
         match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
-            Ok(Some(frame)) => self.write(Message::Text(frame), false),
+            Ok(Some(frame)) => self.write(Message::Text(frame), None),
             Ok(None) => {}
             Err(error) => return self.fail(error, Action::Fatal),
         }
@@ -197,6 +197,9 @@ impl<P: Payload> Session<P> {
         self.health_check_sent = None;
         self.ping_sent = None;
         self.link = Link::Up;
+        if P::PARTS.channels {
+            self.channels.connected();
+        }
         self.up_at = self.now;
         self.stats.connected_at = Some(self.now);
         self.stats.hello_time = Some(self.now - self.dialled_at);

@@ -4,7 +4,7 @@ use super::super::{
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
     json::Json,
-    message::{Class, Message, Payload},
+    message::{Class, Message, Parts, Payload},
     server_error::{self, ServerError},
     template,
 };
@@ -28,6 +28,8 @@ pub(super) struct Role {
     pub(super) gap: bool,
     /// It says which messages the server has taken.
     pub(super) received: bool,
+    /// It can be the reply to a request.
+    pub(super) settles: bool,
 }
 
 impl Role {
@@ -37,7 +39,7 @@ impl Role {
 }
 
 impl Roles {
-    pub(super) fn new(dialect: &Dialect, resumes: bool) -> Self {
+    pub(super) fn new(dialect: &Dialect, parts: Parts) -> Self {
         let mut roles = Self { types: Vec::new(), roles: Vec::new() };
         for name in dialect.hello.iter().flat_map(|hello| &hello.types) {
             roles.entry(name).hello = true;
@@ -51,7 +53,12 @@ impl Roles {
         for (index, rule) in dialect.answers.iter().enumerate() {
             roles.entry(&rule.kind).answer = Some(index);
         }
-        if let (true, Some(rule)) = (resumes, &dialect.resume) {
+        if let (true, Some(rule)) = (parts.requests, &dialect.requests) {
+            for name in &rule.reply_types {
+                roles.entry(name).settles = true;
+            }
+        }
+        if let (true, Some(rule)) = (parts.resume, &dialect.resume) {
             for name in rule.gap.iter().flat_map(|gap| &gap.types) {
                 roles.entry(name).gap = true;
             }
@@ -123,6 +130,10 @@ impl<P: Payload> Session<P> {
 
     /// What a message is for. An ordinary event is given back.
     pub(super) fn sort(&mut self, class: Class, payload: P) -> Option<P> {
+        let payload = match P::PARTS.requests && !self.requests.is_empty() {
+            true => self.reply(class, payload)?,
+            false => payload,
+        };
         match class {
             Class::Event => {
                 self.stats.events += 1;
@@ -227,7 +238,7 @@ impl<P: Payload> Session<P> {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
         let params = self.settings.params(None, self.connection_id.as_deref(), None);
         match params.fill(&rule.frame) {
-            Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
+            Ok(Some(frame)) => self.write(Message::Text(frame.text()), None),
             Ok(None) => {}
             Err(error) => self.report(error),
         }

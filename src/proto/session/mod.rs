@@ -7,26 +7,32 @@
 //! ```
 //!
 //! `settings` holds what it needs to know, `attempt` brings a connection up, `incoming` reads its frames, `outcome`
-//! decides what follows a failure.
+//! decides what follows a failure, `sending` holds what the user sends until it can be written,
+//! `subscribing` tells the server which channels are wanted.
 
 mod attempt;
 mod incoming;
 mod outcome;
 mod overlap;
 mod resuming;
+mod sending;
 mod settings;
+mod subscribing;
 
 pub use settings::{Settings, TokenSource};
 
 use super::{
     backoff::Backoff,
     breaker::Breaker,
+    channels::Channels,
     decimal::decimal,
     error::{Error, ErrorKind},
     lifecycle::{Cause, Lifecycle, Side},
     message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
+    outbox::{Outbox, SendOptions},
     random::Random,
     record::{Reason, Reconnect, Record},
+    requests::Requests,
     resume::{Resume, ResumePoint, Sequence},
     secret::Secret,
     state::State,
@@ -54,14 +60,52 @@ pub enum Input<P> {
         /// Whether it is because every handle is gone.
         dropped: bool,
     },
-    /// The user has a message for the server.
-    Send(Message),
     /// What a handshake agreed on. Comes before its `Opened`, if at all.
     Negotiated {
         /// Which dial.
         generation: u64,
         /// What it was.
         negotiated: Negotiated,
+    },
+    /// The user has a message for the server. It is answered with [`Output::Send`] or [`Output::Settled`], now or later,
+    /// unless it is refused or withdrawn.
+    Send {
+        /// A number of the user's, to be given back. Each is used once.
+        id: u64,
+        /// The message.
+        message: Message,
+        /// How long it may wait, and for what.
+        options: SendOptions,
+    },
+    /// The user has a message whose reply he awaits. It is answered with [`Output::Reply`] or [`Output::Settled`], unless it
+    /// is refused or withdrawn.
+    Request {
+        /// A number of the user's, as of a message.
+        id: u64,
+        /// The message: a JSON object.
+        message: Message,
+        /// How long it may take until the reply is there.
+        timeout: Duration,
+    },
+    /// The user no longer wants a message to be sent. Of one that is written nothing is left to withdraw.
+    Withdraw {
+        /// Which message.
+        id: u64,
+    },
+    /// The user wants the events of a channel, on this connection and on every one that follows.
+    Subscribe {
+        /// Which one. What is subscribed already stays so.
+        channel: Arc<str>,
+    },
+    /// The user wants them no more.
+    Unsubscribe {
+        /// Which one.
+        channel: Arc<str>,
+    },
+    /// The socket has room for a message: where [`Session::wants_room`], the next one that waits is written.
+    Room {
+        /// Which socket.
+        generation: u64,
     },
     /// A dial succeeded.
     Opened {
@@ -153,8 +197,27 @@ pub enum Output<P> {
         generation: u64,
         /// The message.
         message: Message,
-        /// Whether it is the user's, who wants to hear of it.
-        by_user: bool,
+        /// The number of the user's message, if it is one. Its sender is told how the writing went.
+        id: Option<u64>,
+    },
+    /// The outbox has a place for a message of the user's.
+    Accepted {
+        /// Which message.
+        id: u64,
+    },
+    /// The reply to a request.
+    Reply {
+        /// Which request.
+        id: u64,
+        /// The reply, or what the server says is wrong.
+        reply: Result<P, Error>,
+    },
+    /// A message of the user's will not be written, or the reply to it will not come.
+    Settled {
+        /// Which message.
+        id: u64,
+        /// Why not.
+        error: Error,
     },
     /// Write a ping of the protocol; the answer comes back as `Pong`.
     Ping {
@@ -246,6 +309,9 @@ pub struct Session<P: Payload> {
     closing: Cause,
     resume: Option<Box<Resume>>,
     sequence: Option<Sequence<P>>,
+    outbox: Outbox,
+    requests: Requests,
+    channels: Channels,
     stats: Stats,
     record: Record,
     outputs: VecDeque<Output<P>>,
@@ -265,7 +331,7 @@ impl<P: Payload> Session<P> {
     /// [`ErrorKind::Config`] with the path of the setting that is wrong.
     pub fn new(mut settings: Settings) -> Result<Self, Error> {
         let clamped = settings.check()?;
-        let roles = Roles::new(&settings.dialect, P::PARTS.resume);
+        let roles = Roles::new(&settings.dialect, P::PARTS);
         let resume = match P::PARTS.resume {
             true => Resume::new(settings.dialect.resume.as_ref(), settings.resume),
             false => None,
@@ -306,6 +372,9 @@ impl<P: Payload> Session<P> {
             closing: Cause::ByUser,
             resume: resume.map(Box::new),
             sequence: None,
+            outbox: Outbox::new(settings.outbox),
+            requests: Requests::default(),
+            channels: Channels::default(),
             stats: Stats::default(),
             record: Record::default(),
             outputs: clamped.into_iter().map(Output::Lifecycle).collect(),
@@ -336,8 +405,8 @@ impl<P: Payload> Session<P> {
     ///
     /// # Errors
     /// Only what the user asked for can be refused: `Connect` and `Close` with [`ErrorKind::InvalidState`] or
-    /// [`ErrorKind::InvalidInput`], `Send` with [`ErrorKind::Closed`] while not connected. Everything else is accepted,
-    /// and counted where it is stale.
+    /// [`ErrorKind::InvalidInput`], `Send` with [`ErrorKind::Closed`] where no connection is on its way, and with
+    /// [`ErrorKind::Overflow`]. Everything else is accepted, and counted where it is stale.
     pub fn handle(&mut self, now: Timestamp, input: Input<P>) -> Result<(), Error> {
         self.now = self.now.max(now);
         match input {
@@ -359,12 +428,17 @@ impl<P: Payload> Session<P> {
             }
             Input::Connect => return self.connect(),
             Input::Close { code, reason, dropped } => return self.close(code, reason, dropped),
-            Input::Send(message) => return self.send_by_user(message),
             Input::Negotiated { generation, negotiated } => {
                 if self.is_successor(generation) || self.is_current(generation, &[Link::Dialing]) {
                     self.negotiated = negotiated;
                 }
             }
+            Input::Send { id, message, options } => return self.send_by_user(id, message, options),
+            Input::Request { id, message, timeout } => return self.request(id, message, timeout),
+            Input::Withdraw { id } => self.withdraw(id),
+            Input::Subscribe { channel } => return self.subscribe(channel),
+            Input::Unsubscribe { channel } => self.unsubscribe(channel),
+            Input::Room { generation } => self.room(generation),
             Input::Opened { generation } if self.is_successor(generation) => self.successor_opened(),
             Input::Opened { generation } => self.opened(generation),
             Input::DialFailed { generation, error } if self.is_successor(generation) => self.successor_closed(error),
@@ -382,6 +456,7 @@ impl<P: Payload> Session<P> {
                 while let Some(timer) = self.timers.take_due(self.now) {
                     self.fire(timer);
                 }
+                self.expire();
             }
         }
         Ok(())
@@ -402,7 +477,9 @@ impl<P: Payload> Session<P> {
 
     /// When to call with [`Input::Timeout`]. `None`: nothing is waited for.
     pub fn next_timeout(&self) -> Option<Timestamp> {
-        self.timers.next()
+        let expiry = if P::PARTS.outbox { self.outbox.deadline() } else { None };
+        let reply = if P::PARTS.requests { self.requests.deadline() } else { None };
+        self.timers.next().into_iter().chain(expiry).chain(reply).min()
     }
 
     /// The state.
@@ -500,6 +577,10 @@ impl<P: Payload> Session<P> {
         self.timers.stop_all();
         match self.link {
             Link::Hello | Link::Up => {
+                if P::PARTS.channels {
+                    self.channels.disconnected();
+                }
+                self.write_all();
                 self.link = Link::Closing;
                 self.connection_id = None;
                 self.count_connected();
@@ -528,29 +609,14 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    fn send_by_user(&mut self, message: Message) -> Result<(), Error> {
-        if self.link != Link::Up {
-            return Err(Error::new(ErrorKind::Closed, ["cannot send: the client is ", self.state.as_str()].concat()));
-        }
-        let message = match P::PARTS.resume {
-            true => {
-                self.may_send(message.len())?;
-                self.numbered(message)
-            }
-            false => message,
-        };
-        self.write(message, true);
-        Ok(())
+    fn write(&mut self, message: Message, id: Option<u64>) {
+        self.write_to(self.generation, message, id);
     }
 
-    fn write(&mut self, message: Message, by_user: bool) {
-        self.write_to(self.generation, message, by_user);
-    }
-
-    fn write_to(&mut self, generation: u64, message: Message, by_user: bool) {
+    fn write_to(&mut self, generation: u64, message: Message, id: Option<u64>) {
         self.stats.messages_out += 1;
         self.stats.bytes_out += message.len() as u64;
-        self.outputs.push_back(Output::Send { generation, message, by_user });
+        self.outputs.push_back(Output::Send { generation, message, id });
     }
 
     fn network(&mut self, change: NetworkChange) {
@@ -581,7 +647,7 @@ impl<P: Payload> Session<P> {
         if P::PARTS.records {
             self.tell(Lifecycle::Ping { payload: Arc::from(self.health_frame.as_str()) });
         }
-        self.write(Message::Text(self.health_frame.clone()), false);
+        self.write(Message::Text(self.health_frame.clone()), None);
         self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
     }
 

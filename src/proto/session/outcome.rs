@@ -62,6 +62,10 @@ impl<P: Payload> Session<P> {
         self.timers.stop_all();
         self.connection_id = None;
         self.count_connected();
+        self.lose_replies();
+        if P::PARTS.channels {
+            self.channels.disconnected();
+        }
         if self.state == State::Connected {
             self.lost_at = Some(self.now);
             self.set_state(State::Disconnected);
@@ -186,6 +190,7 @@ impl<P: Payload> Session<P> {
         if P::PARTS.resume {
             self.leave_session(&cause);
         }
+        self.give_up_sending(&cause);
         self.link = Link::None;
         self.connection_id = None;
         self.count_connected();

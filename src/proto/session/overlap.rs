@@ -53,7 +53,7 @@ impl<P: Payload> Session<P> {
         self.timers.stop(Timer::Open);
         self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
         match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
-            Ok(Some(frame)) => self.write_to(generation, Message::Text(frame), false),
+            Ok(Some(frame)) => self.write_to(generation, Message::Text(frame), None),
             Ok(None) => {}
             Err(error) => self.successor_failed(error),
         }
@@ -110,6 +110,7 @@ impl<P: Payload> Session<P> {
         self.attempt = 1;
         self.lost_at = Some(self.now);
         self.health_check_sent = None;
+        self.lose_replies();
         self.timers.stop_all();
         self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
     }

@@ -102,7 +102,7 @@ impl<P: Payload> Session<P> {
         point.last_sequence = resume.last();
         let params = self.settings.params(None, self.connection_id.as_deref(), Some(&point));
         match params.fill(&ack.frame) {
-            Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
+            Ok(Some(frame)) => self.write(Message::Text(frame.text()), None),
             Ok(None) => {}
             Err(error) => self.report(error),
         }
@@ -162,11 +162,11 @@ impl<P: Payload> Session<P> {
     /// Asks for what is missing, where the first frame did not.
     fn ask_to_resume(&mut self, point: &resume::ResumePoint) {
         if let Some(frame) = self.settings.on_resume.as_ref().and_then(|ask| ask.frame(point)) {
-            self.write(frame, false);
+            self.write(frame, None);
         }
         let Some(request) = self.resume.as_ref().and_then(|resume| resume.rule().request.as_ref()) else { return };
         match self.settings.params(None, self.connection_id.as_deref(), Some(point)).fill(request) {
-            Ok(Some(frame)) => self.write(Message::Text(frame.text()), false),
+            Ok(Some(frame)) => self.write(Message::Text(frame.text()), None),
             Ok(None) => {}
             Err(error) => self.report(error),
         }
@@ -191,7 +191,7 @@ impl<P: Payload> Session<P> {
         }
         self.tell(Lifecycle::ReplayStarted { mode, last: None, count: Some(count) });
         for message in again {
-            self.write(message, false);
+            self.write(message, None);
         }
         self.tell(Lifecycle::ReplayCompleted { mode, count, duration: Duration::ZERO });
     }

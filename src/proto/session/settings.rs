@@ -7,6 +7,7 @@ use super::super::{
     error::{Error, ErrorKind},
     json::{Json, Object},
     lifecycle::Lifecycle,
+    outbox::OutboxRule,
     resume::{OnResume, ResumeMode, ResumePoint},
     secret::Secret,
     template::Params,
@@ -72,6 +73,10 @@ pub struct Settings {
     pub resume: ResumeMode,
     /// Makes the frame that asks for what was missed, on servers whose dialect has none.
     pub on_resume: Option<OnResume>,
+    /// How messages wait to be sent.
+    pub outbox: OutboxRule,
+    /// How many requests may wait for their reply.
+    pub max_requests: usize,
     /// The seed of all randomness.
     pub seed: u64,
 }
@@ -113,6 +118,8 @@ impl Settings {
             silence: None,
             resume: ResumeMode::default(),
             on_resume: None,
+            outbox: OutboxRule::default(),
+            max_requests: 256,
             seed: 0,
         }
     }
@@ -139,6 +146,9 @@ impl Settings {
             if time.is_some_and(|time| time.is_zero()) {
                 return wrong(name, "must be more than 0");
             }
+        }
+        if self.outbox.ttl.is_some_and(|ttl| ttl.is_zero()) {
+            return wrong("outbox.ttl", "must be more than 0");
         }
         if self.health_interval.is_some() && self.dialect.health_check.is_none() {
             return wrong("health_check_interval", "the dialect has no health check");
@@ -189,6 +199,13 @@ impl Settings {
         self.dialect.protocols.iter().try_for_each(|text| params.text(text).map(drop))?;
         self.dialect.headers.values().try_for_each(|text| params.fill(text).map(drop))?;
         self.dialect.answers.iter().try_for_each(|rule| params.fill(&rule.frame).map(drop))?;
+        if let Some(rule) = &self.dialect.channels {
+            let mut given = self.params.clone();
+            given.insert("channel", "name".into());
+            let params = Params { given: &given, ..params };
+            params.fill(&rule.subscribe)?;
+            rule.unsubscribe.iter().try_for_each(|frame| params.fill(frame).map(drop))?;
+        }
         self.health_frame(Some("id")).map(drop)
     }
 

@@ -1,0 +1,231 @@
+//! Requests: messages that wait for their reply, which is known by an id in both.
+
+use super::{
+    decimal::decimal,
+    dialect::member,
+    error::{Error, ErrorKind},
+    fields::Fields,
+    json::{Json, Object},
+    server_error::excerpt,
+    template::plain,
+    time::Timestamp,
+};
+use serde::Serialize;
+
+/// How a reply is known, as a part of a [`Dialect`](super::Dialect).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RequestRule {
+    /// Where the id stands in a request. One that is there already is kept, and must not be in use.
+    pub id: String,
+    /// Where the id stands in the reply. Default: where it stands in the request.
+    pub reply_id: String,
+    /// What an id begins with; the rest is a number. Without it, an id is a number.
+    pub prefix: Option<String>,
+    /// The types that a reply can have. Without any, every message is looked at while a reply is awaited.
+    pub reply_types: Vec<String>,
+    /// A member that makes a reply an error: if it is there, and neither `null` nor `false`.
+    pub error: Option<String>,
+}
+
+impl RequestRule {
+    pub(super) fn read(mut fields: Fields<'_>) -> Self {
+        let id = fields.needed_text("id");
+        let rule = Self {
+            reply_id: fields.text("reply_id").unwrap_or_else(|| id.clone()),
+            id,
+            prefix: fields.text("prefix"),
+            reply_types: fields.texts("reply_types"),
+            error: fields.text("error"),
+        };
+        fields.end();
+        rule
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let error = self.error.as_deref().unwrap_or("error");
+        for (name, path) in
+            [("requests.id", self.id.as_str()), ("requests.reply_id", &self.reply_id), ("requests.error", error)]
+        {
+            if path.split('.').any(str::is_empty) {
+                return Err(Error::new(ErrorKind::Config, "must be a path such as `a.b`").with_path(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an id into a request, and tells it.
+    fn mark(&self, request: Json, number: u64) -> Result<(Json, String), Error> {
+        if let Some(id @ (Json::String(_) | Json::Number(_))) = member(&request, &self.id) {
+            let id = plain(id).into_owned();
+            return Ok((request, id));
+        }
+        let number = decimal(number);
+        let (id, text) = match &self.prefix {
+            Some(prefix) => {
+                let text = [prefix, number.as_str()].concat();
+                (Json::String(text.clone()), text)
+            }
+            None => (Json::Number(number.as_str().into()), number),
+        };
+        let no_place = || Error::new(ErrorKind::InvalidInput, "a request is a JSON object with a place for its id");
+        Ok((with_member(request, &self.id, id).ok_or_else(no_place)?, text))
+    }
+
+    /// The error in a reply, if it is one.
+    fn error(&self, reply: &Json) -> Option<Error> {
+        let error = member(reply, self.error.as_deref()?).filter(|error| **error != Json::Bool(false))?;
+        let message = error.as_str().or_else(|| error.get("message")?.as_str());
+        let message = message.unwrap_or("the server answered with an error").to_owned();
+        let code = error.get("code").and_then(Json::as_i64);
+        Some(Error::new(ErrorKind::Server, message).with_code(code).with_response(excerpt(reply)))
+    }
+}
+
+/// The document with a member set. `None` where something on the way is no object.
+fn with_member(document: Json, path: &str, value: Json) -> Option<Json> {
+    let Json::Object(mut members) = document else { return None };
+    let value = match path.split_once('.') {
+        None => value,
+        Some((name, rest)) => {
+            let inner = members.get(name).cloned().unwrap_or(Json::Object(Object::new()));
+            members.insert(name, with_member(inner, rest, value)?);
+            return Some(Json::Object(members));
+        }
+    };
+    members.insert(path, value);
+    Some(Json::Object(members))
+}
+
+#[derive(Debug)]
+struct Request {
+    /// The number by which its sender knows it.
+    id: u64,
+    /// The id on the wire.
+    key: String,
+    deadline: Timestamp,
+    /// Whether it went over the current connection.
+    written: bool,
+}
+
+/// The requests that wait for their reply.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    waiting: Vec<Request>,
+    last: u64,
+}
+
+impl Requests {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes a request in; gives what is to be sent.
+    pub(super) fn add(
+        &mut self,
+        rule: &RequestRule,
+        id: u64,
+        request: Json,
+        deadline: Timestamp,
+    ) -> Result<String, Error> {
+        self.last += 1;
+        let (request, key) = rule.mark(request, self.last)?;
+        if self.waiting.iter().any(|other| other.key == key) {
+            return Err(Error::new(ErrorKind::InvalidInput, "a request with this id waits for its reply already"));
+        }
+        self.waiting.push(Request { id, key, deadline, written: false });
+        Ok(request.text())
+    }
+
+    /// It was written. What is no request is ignored.
+    pub(super) fn written(&mut self, id: u64) {
+        if let Some(request) = self.waiting.iter_mut().find(|request| request.id == id) {
+            request.written = true;
+        }
+    }
+
+    /// Whoever sent it waits no more.
+    pub(super) fn remove(&mut self, id: u64) {
+        self.waiting.retain(|request| request.id != id);
+    }
+
+    /// The request that this is the reply to, and the error in it.
+    pub(super) fn take_reply(&mut self, rule: &RequestRule, reply: &Json) -> Option<(u64, Option<Error>)> {
+        let key = plain(member(reply, &rule.reply_id)?);
+        let place = self.waiting.iter().position(|request| request.written && request.key == *key)?;
+        Some((self.waiting.swap_remove(place).id, rule.error(reply)))
+    }
+
+    /// When the next one has waited long enough.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.waiting.iter().map(|request| request.deadline).min()
+    }
+
+    /// Takes one that has waited long enough.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<u64> {
+        self.take(|request| request.deadline <= now)
+    }
+
+    /// Takes one whose reply was to come over the connection that is lost.
+    pub(super) fn take_written(&mut self) -> Option<u64> {
+        self.take(|request| request.written)
+    }
+
+    /// Takes one, whichever.
+    pub(super) fn take_any(&mut self) -> Option<u64> {
+        self.take(|_| true)
+    }
+
+    fn take(&mut self, wanted: impl Fn(&Request) -> bool) -> Option<u64> {
+        let place = self.waiting.iter().position(wanted)?;
+        Some(self.waiting.remove(place).id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test;
+    use serde_json::{Value, json};
+
+    fn rule(id: &str, prefix: Option<&str>) -> RequestRule {
+        RequestRule {
+            id: id.to_owned(),
+            reply_id: id.to_owned(),
+            prefix: prefix.map(str::to_owned),
+            reply_types: Vec::new(),
+            error: Some("error".to_owned()),
+        }
+    }
+
+    fn marked(rule: &RequestRule, request: Value) -> Result<Value, Error> {
+        rule.mark(request.into(), 7).map(|(request, _)| Value::from(&request))
+    }
+
+    #[test]
+    fn puts_the_id_where_the_dialect_wants_it() {
+        assert_eq!(marked(&rule("id", None), json!({"m": 1})).unwrap(), json!({"m": 1, "id": 7}));
+        let nested = rule("meta.req.id", Some("r-"));
+        let wanted = json!({"meta": {"a": 1, "req": {"id": "r-7"}}});
+        assert_eq!(marked(&nested, json!({"meta": {"a": 1}})).unwrap(), wanted);
+        assert_eq!(marked(&rule("id", None), json!({"id": "mine"})).unwrap(), json!({"id": "mine"}));
+        for wrong in [json!([]), json!("text"), json!({"meta": 5})] {
+            assert_eq!(marked(&nested, wrong).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn finds_the_error_in_a_reply() {
+        let error = |reply: Value| rule("id", None).error(&reply.into());
+        assert!(error(json!({"result": 1})).is_none() && error(json!({"error": null})).is_none());
+        assert!(error(json!({"error": false})).is_none());
+        let found = error(json!({"error": {"code": -32601, "message": "no such method"}})).unwrap();
+        assert_eq!((found.kind(), found.code(), found.message()), (ErrorKind::Server, Some(-32601), "no such method"));
+        assert_eq!(error(json!({"error": "nope"})).unwrap().message(), "nope");
+        assert!(error(json!({"error": true})).unwrap().response().unwrap().contains("true"));
+    }
+}

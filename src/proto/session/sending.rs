@@ -1,0 +1,206 @@
+//! What the user sends: it waits in the outbox for the hello and for room in the socket, and settles exactly once.
+
+use super::super::{
+    error::{Error, ErrorKind},
+    json::Json,
+    lifecycle::{Cause, Lifecycle},
+    message::{Class, Message, Payload},
+    outbox::{Fate, SendOptions},
+    state::State,
+};
+use super::{Link, Output, Session};
+use std::time::Duration;
+
+impl<P: Payload> Session<P> {
+    pub(super) fn send_by_user(&mut self, id: u64, message: Message, options: SendOptions) -> Result<(), Error> {
+        let waits = P::PARTS.outbox && self.outbox.is_on();
+        let hopeless = self.state.is_end() || self.state == State::Disconnecting;
+        if hopeless || (!waits && self.link != Link::Up) {
+            return Err(Error::new(ErrorKind::Closed, ["cannot send: the client is ", self.state.as_str()].concat()));
+        }
+        if !waits {
+            if P::PARTS.resume {
+                self.may_send(message.len())?;
+            }
+            self.write_for_user(id, message);
+            return Ok(());
+        }
+        let when_full = options.when_full.unwrap_or(self.settings.outbox.when_full);
+        let before = self.stats.outbox_overflows;
+        let result = self.outbox.push(self.now, id, message, when_full, options.ttl);
+        self.tell_fates();
+        self.stats.outbox_overflows += u64::from(result.is_err());
+        let dropped = self.stats.outbox_overflows - before;
+        if dropped > 0 {
+            let capacity = self.settings.outbox.messages;
+            self.tell(Lifecycle::Overflow { queue: "outbox", capacity, dropped, policy: when_full.as_str() });
+        }
+        result
+    }
+
+    /// Whether there is something to write as soon as the socket has room: then the driver says so with
+    /// [`Input::Room`](super::Input::Room). What the session itself has to say comes before, and asks for no room.
+    pub fn wants_room(&self) -> bool {
+        let may_be_written = |size| !P::PARTS.resume || self.may_send(size).is_ok();
+        let has_message =
+            P::PARTS.outbox && self.link == Link::Up && self.outbox.next_size().is_some_and(may_be_written);
+        has_message || self.has_subscriptions()
+    }
+
+    pub(super) fn room(&mut self, generation: u64) {
+        if !(P::PARTS.outbox || P::PARTS.channels) || !self.is_current(generation, &[Link::Up]) {
+            return;
+        }
+        self.expire();
+        if P::PARTS.channels && self.write_subscription() {
+            return;
+        }
+        if self.wants_room()
+            && let Some(entry) = self.outbox.pop()
+        {
+            self.tell_fates();
+            self.write_for_user(entry.id, entry.message);
+        }
+    }
+
+    fn write_for_user(&mut self, id: u64, message: Message) {
+        if P::PARTS.requests {
+            self.requests.written(id);
+        }
+        let message = if P::PARTS.resume { self.numbered(message) } else { message };
+        self.write(message, Some(id));
+    }
+
+    /// Takes a message whose reply is awaited. It waits in the outbox as any other.
+    pub(super) fn request(&mut self, id: u64, message: Message, timeout: Duration) -> Result<(), Error> {
+        let Some(rule) = self.settings.dialect.requests.as_ref().filter(|_| P::PARTS.requests) else {
+            return Err(Error::new(ErrorKind::Unsupported, "the dialect knows no requests").with_path("requests"));
+        };
+        if self.requests.len() >= self.settings.max_requests {
+            return Err(Error::new(ErrorKind::Overflow, "too many requests wait for their reply"));
+        }
+        let document = match &message {
+            Message::Text(text) => Json::parse(text),
+            Message::Binary(_) => None,
+        };
+        let document = document.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a request is a JSON object"))?;
+        let text = self.requests.add(rule, id, document, self.now + timeout)?;
+        self.stats.requests += 1;
+        let result = self.send_by_user(id, Message::Text(text), SendOptions::default());
+        if result.is_err() {
+            self.requests.remove(id);
+        }
+        result
+    }
+
+    /// Finds out whether a message is the reply to a request. Any other comes back.
+    pub(super) fn reply(&mut self, class: Class, payload: P) -> Option<P> {
+        let Some(rule) = &self.settings.dialect.requests else { return Some(payload) };
+        let may_be_one = match class {
+            Class::Control(index) => rule.reply_types.is_empty() || self.roles.get(index).settles,
+            Class::Event | Class::Untyped => rule.reply_types.is_empty(),
+            _ => false,
+        };
+        let document = if may_be_one { payload.json() } else { None };
+        let Some((id, error)) = document.and_then(|document| self.requests.take_reply(rule, &document)) else {
+            return Some(payload);
+        };
+        self.stats.replies += 1;
+        self.outputs.push_back(Output::Reply { id, reply: error.map_or(Ok(payload), Err) });
+        None
+    }
+
+    /// The connection is lost, and with it the replies that were to come over it; unless the requests are sent again to the
+    /// same session of the server.
+    pub(super) fn lose_replies(&mut self) {
+        let sent_again = P::PARTS.resume && self.resume.as_ref().is_some_and(|resume| resume.sends.is_some());
+        while P::PARTS.requests
+            && !sent_again
+            && let Some(id) = self.requests.take_written()
+        {
+            self.settle(id, Error::new(ErrorKind::Closed, "the connection was lost before the reply came"));
+        }
+    }
+
+    fn settle(&mut self, id: u64, error: Error) {
+        if P::PARTS.requests {
+            self.requests.remove(id);
+        }
+        self.outputs.push_back(Output::Settled { id, error });
+    }
+
+    pub(super) fn withdraw(&mut self, id: u64) {
+        if P::PARTS.requests {
+            self.requests.remove(id);
+        }
+        if P::PARTS.outbox {
+            self.outbox.withdraw(id);
+            self.tell_fates();
+        }
+    }
+
+    pub(super) fn expire(&mut self) {
+        while P::PARTS.requests
+            && let Some(id) = self.requests.take_due(self.now)
+        {
+            self.withdraw(id);
+            self.settle(id, Error::new(ErrorKind::Timeout, "the reply did not come in time"));
+        }
+        if P::PARTS.outbox && self.outbox.deadline().is_some_and(|at| at <= self.now) {
+            self.outbox.expire(self.now);
+            self.tell_fates();
+        }
+    }
+
+    /// The user closes: what was accepted goes out first, for the socket takes it before the close frame.
+    pub(super) fn write_all(&mut self) {
+        while self.wants_room() {
+            self.room(self.generation);
+        }
+    }
+
+    /// Nothing more will be written.
+    pub(super) fn give_up_sending(&mut self, cause: &Cause) {
+        if P::PARTS.outbox {
+            for entry in self.outbox.take_all() {
+                self.settle(entry.id, because(cause, "the client ended before the message was written"));
+            }
+            self.tell_fates();
+        }
+        while P::PARTS.requests
+            && let Some(id) = self.requests.take_any()
+        {
+            self.settle(id, because(cause, "the client ended before the reply came"));
+        }
+    }
+
+    fn tell_fates(&mut self) {
+        while let Some((id, fate)) = self.outbox.poll_fate() {
+            let error = match fate {
+                Fate::Accepted => {
+                    self.outputs.push_back(Output::Accepted { id });
+                    continue;
+                }
+                Fate::Expired => {
+                    self.stats.outbox_expired += 1;
+                    Error::new(ErrorKind::Timeout, "the message could not be written in time")
+                }
+                Fate::Dropped => {
+                    self.stats.outbox_overflows += 1;
+                    Error::new(ErrorKind::Overflow, "too many messages wait to be sent: this one was dropped")
+                }
+            };
+            self.settle(id, error);
+        }
+        self.stats.outbox_messages = self.outbox.len() as u64;
+        self.stats.outbox_bytes = self.outbox.bytes() as u64;
+    }
+}
+
+fn because(cause: &Cause, what: &'static str) -> Error {
+    let error = Error::new(ErrorKind::Closed, what);
+    match cause.error() {
+        Some(source) => error.with_source(source.clone()),
+        None => error,
+    }
+}

@@ -1,0 +1,429 @@
+//! The outbox: what waits, in which order it goes out, and that everything settles exactly once.
+
+use super::{
+    bed::*,
+    dice::{Dice, seeds},
+    test,
+};
+use everwire::{
+    Error, ErrorKind, Lifecycle, Message, OutboxRule, SendOptions, State, WhenFull,
+    proto::{CloseInfo, Input, Output, Session, Settings, Timestamp},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+fn with_outbox(rule: OutboxRule) -> Settings {
+    Settings { outbox: rule, ..with_static_token() }
+}
+
+fn small(messages: usize, bytes: usize, when_full: WhenFull) -> OutboxRule {
+    OutboxRule { messages, bytes, when_full, ttl: None }
+}
+
+fn send_with(id: u64, text: &str, options: SendOptions) -> Input<Event> {
+    Input::Send { id, message: Message::from(text), options }
+}
+
+/// A session that is connecting, its outputs drained.
+fn connecting(rule: OutboxRule) -> Bed {
+    let mut bed = Bed::new(with_outbox(rule));
+    bed.give(Input::Connect);
+    bed.drain();
+    bed
+}
+
+impl Bed {
+    /// What is sent as long as the socket has room.
+    fn flush(&mut self, generation: u64) -> Vec<Did> {
+        let mut did = Vec::new();
+        while self.session.wants_room() {
+            self.give(Input::Room { generation });
+            did.extend(self.drain());
+        }
+        did
+    }
+}
+
+// N-6, pitfall 10
+#[test]
+fn what_is_sent_while_connecting_goes_out_in_order_after_the_hello_and_once() {
+    let mut bed = connecting(OutboxRule::default());
+    for number in 1..=3 {
+        bed.give(send(&number.to_string()));
+        assert_eq!(bed.drain(), [Did::Accepted(number)]);
+    }
+    bed.give(Input::Opened { generation: 1 });
+    assert_eq!(sent(&bed.drain()).len(), 1, "the first frame alone");
+    assert!(!bed.session.wants_room());
+    bed.text(1, HELLO);
+    assert_eq!(bed.session.stats().outbox_messages, 3);
+    let written = |generation, texts: [&str; 3]| texts.map(|text| Did::Send(generation, text.into()));
+    assert_eq!(bed.flush(1), written(1, ["1", "2", "3"]));
+    bed.lost(1, None);
+    bed.give(send("4"));
+    bed.drain();
+    bed.next_timer();
+    bed.give(Input::Opened { generation: 2 });
+    bed.text(2, HELLO);
+    assert_eq!(bed.flush(2), [Did::Send(2, "4".into())]);
+    assert_eq!((bed.session.stats().outbox_messages, bed.session.stats().outbox_bytes), (0, 0));
+}
+
+// N-6
+#[test]
+fn each_rule_for_a_full_outbox_does_what_it_says() {
+    let mut bed = connecting(small(2, 10, WhenFull::Error));
+    bed.give(send("1"));
+    bed.give(send("2"));
+    bed.drain();
+    let error = bed.refuse(send("3"));
+    assert_eq!(bed.drain(), [Did::Overflow(1)]);
+    assert!(error.kind() == ErrorKind::Overflow && error.is_retryable());
+    let rule = |when_full| SendOptions::new().when_full(when_full);
+    bed.give(send_with(4, "4", rule(WhenFull::DropNewest)));
+    assert_eq!(bed.drain(), [Did::Settled(4, ErrorKind::Overflow), Did::Overflow(1)]);
+    bed.give(send_with(5, "5", rule(WhenFull::DropOldest)));
+    assert_eq!(bed.drain(), [Did::Settled(1, ErrorKind::Overflow), Did::Accepted(5), Did::Overflow(1)]);
+    bed.give(send_with(6, "6", rule(WhenFull::Wait)));
+    bed.give(send_with(7, "7", rule(WhenFull::Wait)));
+    assert_eq!(bed.drain(), []);
+    bed.give(Input::Withdraw { id: 6 });
+    bed.give(Input::Withdraw { id: 2 });
+    assert_eq!(bed.drain(), [Did::Accepted(7)]);
+    // Bytes count too, and one message alone may be larger.
+    bed.give(send_with(8, "01234567890", rule(WhenFull::DropOldest)));
+    assert_eq!(bed.drain().len(), 4);
+    assert_eq!((bed.session.stats().outbox_messages, bed.session.stats().outbox_bytes), (1, 11));
+    assert_eq!(bed.session.stats().outbox_overflows, 5);
+}
+
+// N-6
+#[test]
+fn a_message_whose_time_runs_out_is_told_then_and_never_sent() {
+    let mut bed = connecting(OutboxRule { ttl: Some(Duration::from_secs(3)), ..OutboxRule::default() });
+    bed.give(send("1"));
+    bed.give(send_with(2, "2", SendOptions::new().ttl(Duration::from_secs(1))));
+    bed.give(send_with(3, "3", SendOptions::new().ttl(Duration::from_secs(60))));
+    bed.drain();
+    assert_eq!(bed.pass(Duration::from_millis(999)), []);
+    assert_eq!(bed.pass(Duration::from_millis(1)), [Did::Settled(2, ErrorKind::Timeout)]);
+    // A driver that comes late does not send what has expired either.
+    bed.give(Input::Opened { generation: 1 });
+    bed.text(1, HELLO);
+    bed.now = bed.now + Duration::from_secs(2);
+    assert_eq!(bed.flush(1), [Did::Settled(1, ErrorKind::Timeout), Did::Send(1, "3".into())]);
+    assert_eq!(bed.session.stats().outbox_expired, 2);
+}
+
+// N-8: every end settles what is left; a close by the user lets go out what can.
+#[test]
+fn the_end_settles_what_is_left() {
+    let mut bed = connecting(OutboxRule::default());
+    bed.give(send("1"));
+    bed.drain();
+    assert!(bed.close().contains(&Did::Settled(1, ErrorKind::Closed)));
+    assert_eq!(bed.refuse(send("2")).kind(), ErrorKind::Closed);
+
+    let mut bed = Bed::connected(with_outbox(small(1, 10, WhenFull::Wait)));
+    bed.drain();
+    bed.give(send("1"));
+    bed.give(send("2"));
+    bed.drain();
+    let closing = bed.close();
+    let place = |wanted: Did| closing.iter().position(|did| *did == wanted);
+    assert!(place(Did::Send(1, "1".into())) < place(Did::Send(1, "2".into())));
+    assert!(place(Did::Send(1, "2".into())) < place(Did::Close(1, 1000, "client disconnect".into())));
+    assert_eq!(bed.refuse(send("3")).kind(), ErrorKind::Closed);
+}
+
+// N-6: what the session itself has to say does not wait behind what the user says.
+#[test]
+fn health_checks_do_not_wait_behind_a_full_outbox() {
+    let mut bed = Bed::connected(with_outbox(OutboxRule::default()));
+    bed.drain();
+    for _ in 0..1000 {
+        bed.give(send("0"));
+    }
+    bed.drain();
+    // The socket has no room at all for 25 s.
+    let did = bed.pass(Duration::from_secs(25));
+    assert_eq!(sent(&did)[0][0]["type"], "health.check");
+    assert_eq!(bed.flush(1).len(), 1000);
+}
+
+#[test]
+fn without_an_outbox_nothing_waits() {
+    let mut bed = connecting(OutboxRule::OFF);
+    assert_eq!(bed.refuse(send("1")).kind(), ErrorKind::Closed);
+    bed.give(Input::Opened { generation: 1 });
+    bed.text(1, HELLO);
+    bed.give(send("2"));
+    assert_eq!(bed.drain(), [Did::Send(1, "2".into())]);
+    let wrong = OutboxRule { ttl: Some(Duration::ZERO), ..OutboxRule::default() };
+    assert_eq!(
+        Session::<Event>::new(with_outbox(wrong)).err().and_then(|e| e.path().map(str::to_owned)),
+        Some("outbox.ttl".into())
+    );
+}
+
+// N-3, N-6: every send settles exactly once; an accepted message is written once to an authenticated socket, in order, or
+// reported; memory within the bounds.
+#[test]
+fn invariants_hold_on_random_schedules() {
+    let (mut written, mut dropped, mut expired, mut ended) = (0, 0, 0, 0);
+    let seeds = seeds(2_000);
+    let many = seeds.end - seeds.start >= 2_000;
+    for seed in seeds {
+        let mut world = World::new(seed);
+        world.run();
+        for fate in world.fates.values() {
+            match fate {
+                Fate::Written(_) => written += 1,
+                Fate::Settled(ErrorKind::Overflow) => dropped += 1,
+                Fate::Settled(ErrorKind::Timeout) => expired += 1,
+                Fate::Settled(_) => ended += 1,
+                Fate::Refused(_) | Fate::Withdrawn => {}
+            }
+        }
+    }
+    // Schedules that never get into trouble prove nothing.
+    assert!(
+        !many || (written > 10_000 && dropped > 10_000 && expired > 4_000 && ended > 2_000),
+        "{written} {dropped} {expired} {ended}"
+    );
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Written(u64),
+    Settled(ErrorKind),
+    Refused(ErrorKind),
+    Withdrawn,
+}
+
+struct World {
+    seed: u64,
+    dice: Dice,
+    now: Timestamp,
+    session: Session<Event>,
+    rule: OutboxRule,
+    /// The open socket, and whether the hello went over it.
+    socket: Option<(u64, bool)>,
+    dialling: Option<u64>,
+    /// Whether the first frame was sent over the socket.
+    introduced: bool,
+    /// When the messages were sent, and how long they may wait.
+    messages: BTreeMap<u64, (Duration, Option<Duration>, usize)>,
+    /// Those that have a place, in order.
+    accepted: Vec<u64>,
+    fates: BTreeMap<u64, Fate>,
+    withdrawable: BTreeSet<u64>,
+    /// How many overflows were told.
+    told: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let when_full = dice.pick(&[WhenFull::Error, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait]);
+        let ttl = dice.chance(30).then(|| Duration::from_millis(1 + dice.below(5_000)));
+        let rule = OutboxRule { messages: 1 + dice.below(6) as usize, bytes: dice.below(60) as usize, when_full, ttl };
+        let session = Session::new(Settings { seed, ..with_outbox(rule) }).expect("the settings are right");
+        Self {
+            seed,
+            dice,
+            now: Timestamp::default(),
+            session,
+            rule,
+            socket: None,
+            dialling: None,
+            introduced: false,
+            messages: BTreeMap::new(),
+            accepted: Vec::new(),
+            fates: BTreeMap::new(),
+            withdrawable: BTreeSet::new(),
+            told: 0,
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, holds: bool, what: &str) {
+        assert!(holds, "at {:?}: {what} (replay with EVERWIRE_SEED={})", self.now.since_start(), self.seed);
+    }
+
+    fn run(&mut self) {
+        self.give(Input::Connect);
+        for _ in 0..120 {
+            self.step();
+            self.check_bounds();
+        }
+        self.give(Input::Close { code: 1000, reason: String::new(), dropped: false });
+        if let Some((generation, _)) = self.socket.take() {
+            self.give(Input::Closed { generation, info: CloseInfo::default() });
+        }
+        self.check(self.session.state().is_end(), "not ended");
+        self.check(self.session.next_timeout().is_none(), "a timer after the end");
+        self.check(self.messages.len() == self.fates.len(), "a message did not settle");
+        self.check(self.session.stats().outbox_messages == 0, "something is left");
+        let no_room = [Fate::Settled(ErrorKind::Overflow), Fate::Refused(ErrorKind::Overflow)];
+        let lost = self.fates.values().filter(|fate| no_room.contains(fate)).count() as u64;
+        let stats = self.session.stats();
+        self.check(self.told == lost && stats.outbox_overflows == lost, "a loss was not told and counted");
+        let expired = self.fates.values().filter(|fate| matches!(fate, Fate::Settled(ErrorKind::Timeout))).count();
+        self.check(stats.outbox_expired == expired as u64, "the expired are not counted");
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(20) {
+            0..6 => self.send(),
+            6 if !self.withdrawable.is_empty() => {
+                let ids: Vec<u64> = self.withdrawable.iter().copied().collect();
+                let id = self.dice.pick(&ids);
+                self.settle(id, Fate::Withdrawn);
+                self.accepted.retain(|other| *other != id);
+                self.give(Input::Withdraw { id });
+            }
+            7..12 => {
+                // Room, sometimes for a socket of long ago.
+                let generation =
+                    if self.dice.chance(90) { self.socket.map_or(1, |(open, _)| open) } else { self.dice.below(5) };
+                self.give(Input::Room { generation });
+            }
+            12..15 => match (self.dialling.take(), self.socket) {
+                (Some(generation), _) if self.dice.chance(80) => {
+                    self.socket = Some((generation, false));
+                    self.introduced = false;
+                    self.give(Input::Opened { generation });
+                }
+                (Some(generation), _) => {
+                    let error = Error::new(ErrorKind::Connect, "refused");
+                    self.give(Input::DialFailed { generation, error });
+                }
+                (None, Some((generation, false))) => {
+                    self.socket = Some((generation, true));
+                    let payload = Event::from_text(HELLO.to_owned());
+                    self.give(Input::Message { generation, payload });
+                }
+                _ => {}
+            },
+            15 => {
+                if let Some((generation, _)) = self.socket.take_if(|_| self.dice.chance(60)) {
+                    self.give(Input::Closed { generation, info: CloseInfo::default() });
+                }
+            }
+            16 if self.dice.chance(10) => {
+                self.give(Input::Close { code: 1000, reason: String::new(), dropped: false });
+            }
+            16 if self.session.state().is_end() => self.give(Input::Connect),
+            _ => self.pass(),
+        }
+    }
+
+    fn pass(&mut self) {
+        let until = self.now + Duration::from_millis(self.dice.below(1_500));
+        while let Some(due) = self.session.next_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.give(Input::Timeout);
+        }
+        self.now = until;
+    }
+
+    fn send(&mut self) {
+        let id = self.messages.len() as u64 + 1;
+        let mut options = SendOptions::new();
+        if self.dice.chance(20) {
+            options = options.ttl(Duration::from_millis(self.dice.below(3_000)));
+        }
+        if self.dice.chance(30) {
+            options = options.when_full(self.dice.pick(&[
+                WhenFull::Error,
+                WhenFull::DropOldest,
+                WhenFull::DropNewest,
+                WhenFull::Wait,
+            ]));
+        }
+        let mut text = id.to_string();
+        text.push_str(&" ".repeat(self.dice.below(25) as usize));
+        self.messages.insert(id, (self.now.since_start(), options.ttl.or(self.rule.ttl), text.len()));
+        self.withdrawable.insert(id);
+        let before = self.session.state();
+        match self.session.handle(self.now, send_with(id, &text, options)) {
+            Ok(()) => {}
+            Err(error) => {
+                let hopeless = before.is_end() || before == State::Disconnecting;
+                let expected = if hopeless { ErrorKind::Closed } else { ErrorKind::Overflow };
+                self.check(error.kind() == expected, "refused for no good reason");
+                self.settle(id, Fate::Refused(expected));
+            }
+        }
+        self.drain();
+    }
+
+    fn give(&mut self, input: Input<Event>) {
+        // A second `connect` is refused, and rightly so.
+        let _ = self.session.handle(self.now, input);
+        self.drain();
+    }
+
+    fn settle(&mut self, id: u64, fate: Fate) {
+        self.withdrawable.remove(&id);
+        self.check(self.messages.contains_key(&id), "nobody sent that");
+        let before = self.fates.insert(id, fate);
+        self.check(before.is_none(), "settled twice");
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Dial { generation, .. } => self.dialling = Some(generation),
+                Output::Abort { generation, .. } => {
+                    self.dialling.take_if(|dial| *dial == generation);
+                    self.socket.take_if(|(open, _)| *open == generation);
+                }
+                Output::Accepted { id } => {
+                    self.check(self.withdrawable.contains(&id), "accepted after it was settled");
+                    self.check(!self.accepted.contains(&id), "accepted twice");
+                    self.accepted.push(id);
+                }
+                Output::Settled { id, error } => {
+                    let (at, ttl, _) = self.messages[&id];
+                    let over = ttl.is_some_and(|ttl| at + ttl <= self.now.since_start());
+                    self.check(!error.is_timeout() || over, "expired too early");
+                    self.accepted.retain(|other| *other != id);
+                    self.settle(id, Fate::Settled(error.kind()));
+                }
+                Output::Send { generation, id: None, .. } => {
+                    self.check(self.socket.is_some_and(|(open, _)| open == generation), "written to no socket");
+                    self.introduced = true;
+                }
+                Output::Send { generation, id: Some(id), message } => {
+                    self.check(
+                        self.socket == Some((generation, true)),
+                        "written before the hello, or to an old socket",
+                    );
+                    self.check(self.introduced, "written before the first frame");
+                    self.check(self.accepted.first() == Some(&id), "out of order, or not accepted");
+                    self.accepted.remove(0);
+                    let (at, ttl, size) = self.messages[&id];
+                    self.check(message.len() == size, "another message");
+                    let late = ttl.is_some_and(|ttl| at + ttl <= self.now.since_start());
+                    self.check(!late, "written after its time");
+                    self.settle(id, Fate::Written(generation));
+                }
+                Output::Lifecycle(Lifecycle::Overflow { dropped, .. }) => self.told += dropped,
+                _ => {}
+            }
+        }
+    }
+
+    fn check_bounds(&self) {
+        let bytes: usize = self.accepted.iter().map(|id| self.messages[id].2).sum();
+        self.check(self.accepted.len() <= self.rule.messages, "too many messages");
+        self.check(bytes <= self.rule.bytes || self.accepted.len() == 1, "too many bytes");
+        let stats = self.session.stats();
+        self.check(stats.outbox_messages == self.accepted.len() as u64, "the gauge is wrong");
+        self.check(stats.outbox_bytes == bytes as u64, "the gauge of bytes is wrong");
+    }
+}
