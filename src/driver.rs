@@ -266,6 +266,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                     self.settle(id, Err(error));
                 }
             }
+            Command::Subscribe(channel) => self.feed(Input::Subscribe { channel }),
+            Command::Unsubscribe(channel) => self.feed(Input::Unsubscribe { channel }),
             Command::Withdraw(id) => {
                 self.tickets.forget(id);
                 self.feed(Input::Withdraw { id });

@@ -31,6 +31,8 @@ pub(crate) enum Command {
         message: Message,
         timeout: Duration,
     },
+    Subscribe(Arc<str>),
+    Unsubscribe(Arc<str>),
     /// A message that the driver has taken is not wanted any more.
     Withdraw(u64),
     Ready(Asked),
@@ -227,6 +229,23 @@ impl Handle {
         let (accepted, place) = oneshot::channel();
         let (id, written) = self.send_by(message, options, Some(accepted));
         Sending::new(id, self.0.0.clone(), Answer(place), written)
+    }
+
+    /// Wants the events of a channel.
+    #[cfg_attr(feature = "npm", allow(dead_code))]
+    pub(crate) fn subscribe(&self, channel: Arc<str>) -> Result<(), Error> {
+        self.push(Command::Subscribe(channel))
+    }
+
+    /// Wants them no more. It always finds room: there is one for each subscription.
+    #[cfg_attr(feature = "npm", allow(dead_code))]
+    pub(crate) fn unsubscribe(&self, channel: Arc<str>) {
+        let mut inbox = lock(&self.0.0.inbox);
+        if !inbox.ended {
+            inbox.commands.push_back(Command::Unsubscribe(channel));
+            drop(inbox);
+            self.0.0.waker.wake();
+        }
     }
 
     /// Asks the server. Whoever waits for the reply is registered by the number of the request, before there can be one.

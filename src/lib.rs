@@ -80,8 +80,8 @@ mod transport;
 mod web;
 
 pub use client::{
-    Client, ClientBuilder, Clients, Config, Event, EventStream, Pool, PoolOptions, PoolStats, Pooled, Preset,
-    StreamOptions, StreamPolicy, Subscription,
+    Channel, Client, ClientBuilder, Clients, Config, ConnectionIds, Event, EventStream, Pool, PoolOptions, PoolStats,
+    Pooled, Preset, StreamOptions, StreamPolicy, Subscription,
 };
 pub use platform::TlsConfig;
 pub use proto::{

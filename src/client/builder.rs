@@ -2,6 +2,7 @@
 
 use super::{
     Client, Config, Event,
+    channels::Channels,
     dispatch::{ListenerDispatch, Listeners},
 };
 use crate::{
@@ -298,7 +299,9 @@ impl ClientBuilder {
         }
         let parts = self.into_parts(SocketConnector::new)?;
         let config = Arc::new(Config::new(&parts.settings, max_message_size, event_capacity));
-        let listeners = Listeners::default();
+        let field = parts.settings.dialect.channels.as_ref().map(|rule| rule.field.clone());
+        let channels = field.map(|field| Arc::new(Channels::new(field)));
+        let listeners = Listeners { channels, ..Listeners::default() };
         let dispatch = ListenerDispatch::new(listeners.clone());
         let handle = driver::start(parts.settings, sequence, parts.provider, parts.connector, dispatch)?;
         Ok(Client { handle, listeners, spawner, config })

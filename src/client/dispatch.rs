@@ -2,7 +2,8 @@
 
 use super::{
     Event,
-    registry::{Registry, Resolved},
+    channels::{Channels, Router},
+    registry::{Entry, Registry, Resolved},
     requests::Replies,
     stream::Queue,
 };
@@ -44,6 +45,8 @@ pub(crate) struct Listeners {
     pub(crate) events: Arc<Registry<Sink>>,
     pub(crate) lifecycle: Arc<Registry<Listener<Lifecycle>>>,
     pub(crate) shared: Arc<Shared>,
+    /// `None` if the dialect knows no channels.
+    pub(crate) channels: Option<Arc<Channels>>,
 }
 
 #[derive(Default)]
@@ -78,12 +81,13 @@ pub(crate) struct ListenerDispatch {
     events: Resolved<Sink>,
     lifecycle: Resolved<Listener<Lifecycle>>,
     batches: Batches,
+    router: Router,
 }
 
 impl ListenerDispatch {
     pub(crate) fn new(listeners: Listeners) -> Self {
         let (events, lifecycle) = (Resolved::new(listeners.events.clone()), Resolved::new(listeners.lifecycle.clone()));
-        Self { listeners, events, lifecycle, batches: Batches::default() }
+        Self { listeners, events, lifecycle, batches: Batches::default(), router: Router::default() }
     }
 }
 
@@ -93,22 +97,16 @@ impl Dispatch<Event> for ListenerDispatch {
     }
 
     fn event(&mut self, event: Event, failures: &mut Vec<Error>) {
-        // The last one may keep the event: a single reader costs no copy.
-        let Some((last, others)) = self.events.get(event.event_type()).split_last() else { return };
-        for entry in others {
-            if entry.take_turn() {
-                match &entry.listener {
-                    Sink::Call(listener) => call(&**listener, &event, &self.listeners.shared, failures),
-                    Sink::Queue(queue) => self.batches.add(queue, event.clone()),
-                }
+        let shared = &self.listeners.shared;
+        if let Some(channels) = &self.listeners.channels
+            && let Some(listeners) = self.router.route(channels, &event)
+        {
+            let entries = listeners.get(event.event_type());
+            if !entries.is_empty() {
+                deliver(entries, event.clone(), shared, &mut self.batches, failures);
             }
         }
-        if last.take_turn() {
-            match &last.listener {
-                Sink::Call(listener) => call(&**listener, &event, &self.listeners.shared, failures),
-                Sink::Queue(queue) => self.batches.add(queue, event),
-            }
-        }
+        deliver(self.events.get(event.event_type()), event, shared, &mut self.batches, failures);
     }
 
     fn lifecycle(&mut self, step: &Lifecycle) {
@@ -153,11 +151,41 @@ impl Drop for ListenerDispatch {
     fn drop(&mut self) {
         self.listeners.shared.replies.end();
         self.batches.hand_over();
-        self.listeners.events.each(|listener| {
+        let mut end = |listener: &Sink| {
             if let Sink::Queue(queue) = listener {
                 queue.end(crate::handle::gone());
             }
-        });
+        };
+        self.listeners.events.each(&mut end);
+        if let Some(channels) = &self.listeners.channels {
+            channels.each(&mut end);
+        }
+    }
+}
+
+/// Gives an event to those who listen to it.
+fn deliver(
+    entries: &[Arc<Entry<Sink>>],
+    event: Event,
+    shared: &Shared,
+    batches: &mut Batches,
+    failures: &mut Vec<Error>,
+) {
+    // The last one may keep the event: a single reader costs no copy.
+    let Some((last, others)) = entries.split_last() else { return };
+    for entry in others {
+        if entry.take_turn() {
+            match &entry.listener {
+                Sink::Call(listener) => call(&**listener, &event, shared, failures),
+                Sink::Queue(queue) => batches.add(queue, event.clone()),
+            }
+        }
+    }
+    if last.take_turn() {
+        match &last.listener {
+            Sink::Call(listener) => call(&**listener, &event, shared, failures),
+            Sink::Queue(queue) => batches.add(queue, event),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The client as a Rust program sees it, the same on both targets.
 
 mod builder;
+mod channels;
 mod clients;
 mod config;
+mod connection_ids;
 mod dispatch;
 mod env;
 mod events;
@@ -16,8 +18,10 @@ mod subscription;
 mod task;
 
 pub use builder::ClientBuilder;
+pub use channels::Channel;
 pub use clients::Clients;
 pub use config::Config;
+pub use connection_ids::ConnectionIds;
 pub use pool::{Pool, PoolOptions, PoolStats, Pooled};
 pub use preset::Preset;
 pub use stream::{EventStream, StreamOptions, StreamPolicy};
@@ -210,6 +214,9 @@ impl Client {
     pub fn stats(&self) -> Stats {
         let mut stats = self.handle.stats();
         stats.overflows = self.listeners.shared.overflows.load(Ordering::Relaxed);
+        if let Some(channels) = &self.listeners.channels {
+            (stats.routed, stats.unroutable) = channels.counts();
+        }
         stats.decode_failures = self.listeners.shared.decode_failures.load(Ordering::Relaxed);
         stats
     }

@@ -120,6 +120,12 @@ impl<L> Resolved<L> {
         Self { registry, version: 0, by_type: HashMap::default(), entries: Vec::new() }
     }
 
+    /// Whose answers they are.
+    #[cfg_attr(feature = "npm", allow(dead_code))]
+    pub(crate) fn registry(&self) -> &Arc<Registry<L>> {
+        &self.registry
+    }
+
     /// The listeners of a type.
     pub(crate) fn get(&mut self, name: &str) -> &Entries<L> {
         let version = self.registry.version();

@@ -47,6 +47,10 @@ pub struct Stats {
     pub decode_failures: u64,
     /// Events dropped because a reader of the event stream was too slow.
     pub overflows: u64,
+    /// Events of channels that somebody has subscribed to (S2-13).
+    pub routed: u64,
+    /// Events of channels that nobody has subscribed to.
+    pub unroutable: u64,
     /// Requests that were sent, or are to be.
     pub requests: u64,
     /// Replies to them that came in time.

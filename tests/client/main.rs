@@ -1,6 +1,7 @@
 //! The client over real sockets, against a server that does what each test tells it.
 #![cfg(native)]
 
+mod channels;
 mod config;
 mod dialects;
 mod events;

@@ -10,6 +10,7 @@ pub(crate) use core::prelude::v1::test;
 pub(crate) use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod bed;
+mod channels;
 mod connection;
 mod dialects;
 mod dice;
