@@ -439,7 +439,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         }
         for error in self.failures.drain(..) {
             self.listener_failures += u64::from(error.kind() == ErrorKind::Listener);
-            self.report(error);
+            let step = Lifecycle::Error(error);
+            self.observer.step(&step, self.session.stats());
+            self.dispatch.lifecycle(&step);
         }
     }
 
