@@ -2,9 +2,12 @@
 
 #![allow(dead_code)] // each target uses its part
 
-use everwire::proto::{
-    Class, CloseInfo, Dialect, Event, Input, Json, Lifecycle, Message, NetworkChange, Output, Payload, Secret, Session,
-    Settings, State, Timestamp, TokenSource, UNKNOWN, UrlParts,
+use everwire::{
+    SendOptions,
+    proto::{
+        Class, CloseInfo, Dialect, Event, Input, Json, Lifecycle, Message, NetworkChange, Output, Payload, Secret,
+        Session, Settings, State, Timestamp, TokenSource, UNKNOWN, UrlParts,
+    },
 };
 use serde::{
     Deserialize, Deserializer,
@@ -84,7 +87,8 @@ pub(crate) fn session(data: &[u8]) {
         _ => TokenSource::Static(Secret::from("secret-token".to_owned())),
     };
     let Ok(session) = Session::<TestEvent>::new(settings) else { return };
-    let mut stranger = Stranger { session, now: Duration::ZERO, live: None, last: 0, state: State::Idle, ends: 0 };
+    let mut stranger =
+        Stranger { session, now: Duration::ZERO, live: None, last: 0, sent: 0, state: State::Idle, ends: 0 };
     let mut rest = data;
     while let [what, detail, others @ ..] = rest {
         rest = others;
@@ -92,7 +96,11 @@ pub(crate) fn session(data: &[u8]) {
         let input = match what % 16 {
             0 => Input::Connect,
             1 => Input::Close { code: 1000, reason: String::new(), dropped: detail & 1 == 1 },
-            2 => Input::Send(Message::Text("mine".to_owned())),
+            2 => {
+                let message = Message::Text("mine".to_owned());
+                stranger.sent += 1;
+                Input::Send { id: stranger.sent, message, options: SendOptions::default() }
+            }
             3 => Input::Opened { generation: wire },
             4 => Input::DialFailed { generation: wire, error: refused(*detail) },
             5 | 6 => {
@@ -150,6 +158,7 @@ struct Stranger {
     now: Duration,
     live: Option<u64>,
     last: u64,
+    sent: u64,
     state: State,
     ends: u32,
 }
