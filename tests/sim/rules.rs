@@ -49,8 +49,8 @@ pub(crate) struct Rules {
     /// Until when the breaker lets nothing through.
     open_until: Duration,
     pub(crate) max_age: Option<Duration>,
-    /// When a connection was last replaced for its age.
-    pub(crate) renewed_at: Duration,
+    /// When a connection was last lost.
+    pub(crate) lost_at: Option<Duration>,
 }
 
 /// A token that the session was given.
@@ -142,7 +142,7 @@ impl Rules {
             breaker: None,
             open_until: Duration::ZERO,
             max_age: None,
-            renewed_at: Duration::ZERO,
+            lost_at: None,
         }
     }
 
@@ -257,8 +257,8 @@ impl Rules {
                     self.tries += u32::from(self.now >= self.open_until);
                     self.excused = self.offline;
                 }
-                if *new != State::Connected {
-                    self.up = None;
+                if *new != State::Connected && self.up.take().is_some() {
+                    self.lost_at = Some(self.now);
                 }
             }
             Lifecycle::Connecting { attempt, .. } => {
@@ -281,7 +281,6 @@ impl Rules {
             }
             Lifecycle::Renewing { age } => {
                 seen.renewals += 1;
-                self.renewed_at = self.now;
                 self.tries = 0;
                 self.check(
                     !self.offline && self.max_age.is_some_and(|most| *age >= most * 9 / 10),

@@ -163,8 +163,8 @@ impl World {
             }
         }
         // The world has behaved for a while: whoever still wants a connection has one.
-        let renewing = self.rules.renewed_at + Duration::from_secs(30) > LENGTH;
-        let settled = self.rules.state.is_end() || self.rules.state == State::Connected || renewing;
+        let just_lost = self.rules.lost_at.is_some_and(|lost| lost + Duration::from_secs(30) > LENGTH);
+        let settled = self.rules.state.is_end() || self.rules.state == State::Connected || just_lost;
         self.rules.check(settled, "no connection after a quiet time");
         self.pass(LENGTH);
         self.finish(seen);
