@@ -1,6 +1,6 @@
 //! The options object, read field by field. What is wrong is named, and what is not known is refused.
 
-use super::error::thrown;
+use super::{error::thrown, payload::JsPayload};
 use crate::{
     client::ClientBuilder,
     platform,
@@ -24,7 +24,7 @@ pub(super) fn read(options: &JsValue) -> Result<ClientBuilder, Error> {
         .collect();
     let dialect = match fields.iter().find(|(name, _)| name == "dialect") {
         Some((_, value)) => dialect(value)?,
-        None => Dialect::stream(),
+        None => Dialect::builtin_for::<JsPayload>("stream")?,
     };
     let mut builder = ClientBuilder::new(dialect);
     fields.iter().try_for_each(|(name, value)| set(&mut builder, name, value))?;
@@ -101,8 +101,8 @@ async fn ask(fetch: Function) -> Result<String, Error> {
 
 fn dialect(value: &JsValue) -> Result<Dialect, Error> {
     match (value.as_string(), value.is_object()) {
-        (Some(name), _) => Dialect::builtin(&name),
-        (None, true) => Dialect::from_json(&written("dialect", value)?),
+        (Some(name), _) => Dialect::builtin_for::<JsPayload>(&name),
+        (None, true) => Dialect::from_json_for::<JsPayload>(&written("dialect", value)?),
         _ => Err(wrong("dialect", "must be a name or an object")),
     }
 }

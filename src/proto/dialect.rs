@@ -5,7 +5,9 @@ use super::{
     decimal::decimal,
     dialect_reader,
     error::{Error, ErrorKind},
+    event::Event,
     json::{Json, Object},
+    message::Payload,
     requests::RequestRule,
     resume::ResumeRule,
     template,
@@ -265,21 +267,31 @@ pub(super) const fn default_min_grace() -> u64 {
     1_000
 }
 
-const BUILTIN: [(&str, &str); 7] = [
-    ("stream", include_str!("dialects/stream.json")),
-    ("stream-v1", include_str!("dialects/stream-v1.json")),
-    ("everwire", include_str!("dialects/everwire.json")),
-    ("envelope", include_str!("dialects/envelope.json")),
-    ("openai-realtime", include_str!("dialects/openai-realtime.json")),
-    ("openai-realtime-browser", include_str!("dialects/openai-realtime-browser.json")),
-    ("raw", include_str!("dialects/raw.json")),
-];
+/// The messages of a session that lacks nothing.
+type Whole = Event<String, Vec<u8>>;
+
+const BUILTIN: [&str; 7] =
+    ["stream", "stream-v1", "everwire", "envelope", "openai-realtime", "openai-realtime-browser", "raw"];
+
+/// The text of a built-in dialect that such a session can speak.
+fn text_of<P: Payload>(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "stream" => include_str!("dialects/stream.json"),
+        "stream-v1" => include_str!("dialects/stream-v1.json"),
+        "everwire" if P::PARTS.resume => include_str!("dialects/everwire.json"),
+        "envelope" => include_str!("dialects/envelope.json"),
+        "openai-realtime" => include_str!("dialects/openai-realtime.json"),
+        "openai-realtime-browser" => include_str!("dialects/openai-realtime-browser.json"),
+        "raw" => include_str!("dialects/raw.json"),
+        _ => return None,
+    })
+}
 
 impl Dialect {
     /// The names of the built-in dialects: `stream`, `stream-v1`, `everwire`, `envelope`, `openai-realtime`,
     /// `openai-realtime-browser`, `raw`.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-        BUILTIN.into_iter().map(|(name, _)| name)
+        BUILTIN.into_iter()
     }
 
     /// A built-in dialect by its name.
@@ -287,8 +299,13 @@ impl Dialect {
     /// # Errors
     /// [`ErrorKind::Config`] with the path `dialect` if there is none of that name.
     pub fn builtin(name: &str) -> Result<Self, Error> {
-        match BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
-            Some((_, json)) => Self::from_json(json),
+        Self::builtin_for::<Whole>(name)
+    }
+
+    /// The same for a kind of session that may lack parts: what concerns them is passed over.
+    pub(crate) fn builtin_for<P: Payload>(name: &str) -> Result<Self, Error> {
+        match text_of::<P>(name) {
+            Some(json) => Self::from_json_for::<P>(json),
             None => Err(Error::new(
                 ErrorKind::Config,
                 "no such dialect; the built-in ones are stream, stream-v1, everwire, envelope, openai-realtime, \
@@ -371,10 +388,15 @@ impl Dialect {
     /// # Errors
     /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
     pub fn from_json(json: &str) -> Result<Self, Error> {
+        Self::from_json_for::<Whole>(json)
+    }
+
+    /// The same for a kind of session that may lack parts: what concerns them is passed over.
+    pub(crate) fn from_json_for<P: Payload>(json: &str) -> Result<Self, Error> {
         let not_json = || Error::new(ErrorKind::Config, "is not JSON").with_path("dialect");
         let document = Json::parse(json).ok_or_else(not_json)?;
-        let dialect = dialect_reader::dialect(document)?;
-        dialect.check()?;
+        let dialect = dialect_reader::dialect::<P>(document)?;
+        dialect.check_for::<P>()?;
         Ok(dialect)
     }
 
@@ -388,6 +410,10 @@ impl Dialect {
     /// # Errors
     /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_for::<Whole>()
+    }
+
+    pub(super) fn check_for<P: Payload>(&self) -> Result<(), Error> {
         let wrong = |path: &str, message: &'static str| Err(Error::new(ErrorKind::Config, message).with_path(path));
         if self.name.is_empty() {
             return wrong("name", "a dialect needs a name");
@@ -418,13 +444,19 @@ impl Dialect {
             }
             template::check(&health.frame, "health_check.frame")?;
         }
-        if let Some(channels) = &self.channels {
+        if P::PARTS.channels
+            && let Some(channels) = &self.channels
+        {
             channels.check()?;
         }
-        if let Some(requests) = &self.requests {
+        if P::PARTS.requests
+            && let Some(requests) = &self.requests
+        {
             requests.check()?;
         }
-        if let Some(resume) = &self.resume {
+        if P::PARTS.resume
+            && let Some(resume) = &self.resume
+        {
             resume.check()?;
         }
         for (index, rule) in self.close.iter().enumerate() {
@@ -435,7 +467,9 @@ impl Dialect {
                 return wrong(&indexed("close", index, ".action"), "a close cannot be an event");
             }
         }
-        if let Some(rule) = &self.token_refresh {
+        if P::PARTS.renewal
+            && let Some(rule) = &self.token_refresh
+        {
             template::check(&rule.frame, "token_refresh.frame")?;
         }
         for (index, rule) in self.statuses.iter().enumerate() {
@@ -494,7 +528,7 @@ impl Dialect {
 
 impl<'de> Deserialize<'de> for Dialect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let dialect = dialect_reader::dialect(Json::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        let dialect = dialect_reader::dialect::<Whole>(Json::deserialize(deserializer)?).map_err(D::Error::custom)?;
         dialect.check().map_err(D::Error::custom)?;
         Ok(dialect)
     }

@@ -9,17 +9,18 @@ use super::{
     error::Error,
     fields::{Fields, Mistake},
     json::Json,
+    message::Payload,
     requests::RequestRule,
     resume::ResumeRule,
 };
 
-pub(super) fn dialect(document: Json) -> Result<Dialect, Error> {
+pub(super) fn dialect<P: Payload>(document: Json) -> Result<Dialect, Error> {
     let mistake = Mistake::new();
-    let dialect = read(Fields::of(document, String::new(), &mistake));
+    let dialect = read::<P>(Fields::of(document, String::new(), &mistake));
     mistake.into_inner().map_or(Ok(dialect), Err)
 }
 
-fn read(mut fields: Fields<'_>) -> Dialect {
+fn read<P: Payload>(mut fields: Fields<'_>) -> Dialect {
     let mut dialect = Dialect::plain(fields.needed_text("name"));
     if let Some(rule) = fields.fields("url") {
         dialect.url = url(rule);
@@ -34,7 +35,9 @@ fn read(mut fields: Fields<'_>) -> Dialect {
     dialect.ping_interval_ms = fields.number("ping_interval_ms", i64::MAX);
     dialect.max_message_size = fields.number("max_message_size", u32::MAX.into());
     dialect.first_frame = fields.value("first_frame");
-    dialect.token_refresh = fields.fields("token_refresh").map(token_refresh);
+    if P::PARTS.renewal {
+        dialect.token_refresh = fields.fields("token_refresh").map(token_refresh);
+    }
     if let Some(field) = fields.text("type_field") {
         dialect.type_field = field;
     }
@@ -42,9 +45,19 @@ fn read(mut fields: Fields<'_>) -> Dialect {
     dialect.hello = fields.fields("hello").map(hello);
     dialect.errors = fields.fields("errors").map(errors);
     dialect.health_check = fields.fields("health_check").map(health_check);
-    dialect.resume = fields.fields("resume").map(ResumeRule::read);
-    dialect.channels = fields.fields("channels").map(ChannelRule::read);
-    dialect.requests = fields.fields("requests").map(RequestRule::read);
+    if P::PARTS.resume {
+        dialect.resume = fields.fields("resume").map(ResumeRule::read);
+    }
+    if P::PARTS.channels {
+        dialect.channels = fields.fields("channels").map(ChannelRule::read);
+    }
+    if P::PARTS.requests {
+        dialect.requests = fields.fields("requests").map(RequestRule::read);
+    }
+    // What a session cannot do is known all the same.
+    for part in ["token_refresh", "resume", "channels", "requests"] {
+        fields.value(part);
+    }
     fields.each("answers", &mut |rule| dialect.answers.push(answer(rule)));
     fields.each("statuses", &mut |rule| dialect.statuses.push(codes(rule)));
     fields.each("close", &mut |rule| dialect.close.push(close(rule)));

@@ -330,7 +330,7 @@ impl<P: Payload> Session<P> {
     /// # Errors
     /// [`ErrorKind::Config`] with the path of the setting that is wrong.
     pub fn new(mut settings: Settings) -> Result<Self, Error> {
-        let clamped = settings.check()?;
+        let clamped = settings.check::<P>()?;
         let roles = Roles::new(&settings.dialect, P::PARTS);
         let resume = match P::PARTS.resume {
             true => Resume::new(settings.dialect.resume.as_ref(), settings.resume),

@@ -7,6 +7,7 @@ use super::super::{
     error::{Error, ErrorKind},
     json::{Json, Object},
     lifecycle::Lifecycle,
+    message::Payload,
     outbox::OutboxRule,
     resume::{OnResume, ResumeMode, ResumePoint},
     secret::Secret,
@@ -125,8 +126,8 @@ impl Settings {
     }
 
     /// Checks every setting, and clamps those the dialect bounds; gives what was clamped.
-    pub(super) fn check(&mut self) -> Result<Vec<Lifecycle>, Error> {
-        self.dialect.check()?;
+    pub(super) fn check<P: Payload>(&mut self) -> Result<Vec<Lifecycle>, Error> {
+        self.dialect.check_for::<P>()?;
         url::check(&self.url)?;
         self.check_backoff()?;
         let times = [
@@ -159,7 +160,7 @@ impl Settings {
         if let TokenSource::Static(token) = &self.token {
             self.check_token(Some(token))?;
         }
-        self.check_params()?;
+        self.check_params::<P>()?;
         let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
         if self.resume == ResumeMode::FullBuffer && sends.is_none() {
             return wrong("resume", "the dialect does not number messages, so that none could be sent again");
@@ -190,16 +191,20 @@ impl Settings {
     }
 
     /// Fills in everything once, so that a missing parameter is found before the first dial.
-    fn check_params(&self) -> Result<(), Error> {
+    fn check_params<P: Payload>(&self) -> Result<(), Error> {
         let token = Secret::from("token".to_owned());
         self.dial_url(Some(&token), None)?;
         self.first_frame(Some(&token), None)?;
-        self.token_refresh(Some(&token))?;
+        if P::PARTS.renewal {
+            self.token_refresh(Some(&token))?;
+        }
         let params = self.params(Some(&token), Some("id"), None);
         self.dialect.protocols.iter().try_for_each(|text| params.text(text).map(drop))?;
         self.dialect.headers.values().try_for_each(|text| params.fill(text).map(drop))?;
         self.dialect.answers.iter().try_for_each(|rule| params.fill(&rule.frame).map(drop))?;
-        if let Some(rule) = &self.dialect.channels {
+        if P::PARTS.channels
+            && let Some(rule) = &self.dialect.channels
+        {
             let mut given = self.params.clone();
             given.insert("channel", "name".into());
             let params = Params { given: &given, ..params };
