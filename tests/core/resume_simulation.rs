@@ -417,8 +417,12 @@ impl World {
     fn drain(&mut self, seen: &mut Seen) {
         self.act(seen);
         while self.session.wants_room() {
-            self.give(Input::Room { generation: self.dialled });
-            self.act(seen);
+            // While a successor is on its way, the older one is still the connection: a driver knows which, here all are asked.
+            let sockets: Vec<u64> = self.wires.keys().copied().collect();
+            for generation in sockets {
+                self.give(Input::Room { generation });
+                self.act(seen);
+            }
         }
     }
 
