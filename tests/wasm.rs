@@ -162,10 +162,10 @@ async fn a_message_over_the_limit_closes_with_a_code_that_a_page_may_send() {
     client.connect().unwrap();
     client.ready().await.unwrap();
     let seen = types(&client);
+    let mut events = client.events();
     say_bytes(&[0; 100]);
     say(&"x".repeat(101));
     say(r#"{"type":"too late"}"#);
-    let mut events = client.events();
     assert_eq!(events.next().await.unwrap().event_type(), "unknown");
     assert_eq!(events.next().await.unwrap().event_type(), "connection.ok");
     assert_eq!(*seen.borrow(), ["unknown", "connection.ok"]);

@@ -12,3 +12,8 @@ export function now() {
 export function onMessage(socket, receive) {
   socket.onmessage = ({ data }) => receive(data, typeof data === 'string' ? data.length : -1 - data.byteLength, now());
 }
+
+/** What a socket tells of itself; one that somebody made may tell less than the browser's own. */
+export function told(socket, name) {
+  return socket[name] ?? '';
+}

@@ -25,6 +25,8 @@ use web_sys::{BinaryType, CloseEvent, WebSocket};
 extern "C" {
     #[wasm_bindgen(js_name = onMessage)]
     fn on_message(socket: &WebSocket, receive: &JsValue);
+
+    fn told(socket: &WebSocket, name: &str) -> String;
 }
 
 /// So much may wait in the browser to be written before a message is refused.
@@ -171,8 +173,8 @@ impl<P: FromBrowser> Transport for Socket<P> {
     type Payload = P;
 
     fn negotiated(&mut self) -> Negotiated {
-        let told = |text: String| Some(text.into_boxed_str()).filter(|text| !text.is_empty());
-        Negotiated { subprotocol: told(self.web.protocol()), extensions: told(self.web.extensions()) }
+        let told = |name| Some(told(&self.web, name).into_boxed_str()).filter(|text| !text.is_empty());
+        Negotiated { subprotocol: told("protocol"), extensions: told("extensions") }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<P>> {
