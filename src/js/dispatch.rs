@@ -70,8 +70,8 @@ impl JsDispatch {
             self.audiences.clear();
             self.version = version;
         }
-        // A type that is not remembered shares the last place, and is looked up each time.
-        let (place, remembered) = payload.id().map_or((self.audiences.len(), false), |id| (id, true));
+        // Types that are not remembered share the first place, and are looked up each time.
+        let (place, remembered) = payload.id().map_or((0, false), |id| (id, true));
         if place >= self.audiences.len() {
             self.audiences.resize_with(place + 1, || None);
         }

@@ -102,11 +102,11 @@ pub(crate) struct JsPayload {
 }
 
 impl JsPayload {
-    /// The number of its type, if it has one that is remembered; one that has no type shares a number with the likes of it.
+    /// A small number of its type, 1 or more, if it is remembered; one that has no type shares a number with the likes of it.
     pub(super) fn id(&self) -> Option<usize> {
         match self.id {
-            UNTYPED => Some(0),
-            id => usize::try_from(id).ok().map(|id| id + 1),
+            UNTYPED => Some(1),
+            id => usize::try_from(id).ok().map(|id| id + 2),
         }
     }
 
