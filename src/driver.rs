@@ -169,9 +169,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             for (_, socket) in self.socket.iter_mut().chain(&mut self.successor) {
                 let _ = socket.poll_flush(cx);
             }
-            let gathered = self.dispatch.has_gathered();
             // What was written has made room.
-            busy |= self.poll_room(cx).is_some();
+            busy |= self.poll_outbox(cx);
+            let gathered = self.dispatch.has_gathered();
             self.dispatch.end_of_round(&mut self.failures);
             self.tell_failures();
             let ended = self.orphaned && self.session.state().is_end();
@@ -288,11 +288,18 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         }
     }
 
-    /// Gives the socket what waits for it, as far as it has room.
-    fn poll_outbox(&mut self, cx: &mut Context<'_>) {
+    /// Gives the socket what waits for it, as far as it has room; true if anything was written.
+    fn poll_outbox(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut written = false;
         while let Some(generation) = self.poll_room(cx) {
-            self.feed(Input::Room { generation });
+            let more = self.session.write_next(self.now, generation);
+            self.act();
+            if !more {
+                break;
+            }
+            written = true;
         }
+        written
     }
 
     /// The socket that has room for what waits.

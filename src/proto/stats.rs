@@ -83,7 +83,7 @@ pub struct Stats {
     pub connected_at: Option<Timestamp>,
     /// When the last reconnect came about.
     pub last_reconnect_at: Option<Timestamp>,
-    /// When the last message came.
+    /// When the last message came. Pings and pongs of the protocol are no messages, though they too show that the server is there.
     pub last_message_at: Option<Timestamp>,
     /// How long the connections before the current one lasted, all together.
     pub connected_before: Duration,

@@ -143,3 +143,56 @@ fn no_try_is_made_while_offline_and_none_is_spent() {
     bed.give(Input::Network(NetworkChange::Offline));
     assert_eq!(bed.session.next_timeout(), None);
 }
+
+// A reply belongs to the oldest check that has none yet: a server answers each, in order, however late.
+#[test]
+fn a_round_trip_longer_than_the_interval_is_told_as_long_as_it_is() {
+    let mut bed = Bed::connected(with_static_token());
+    let reply = r#"{"type":"health.check","connection_id":"c-1"}"#;
+    bed.pass(25 * SECOND);
+    // The replies are behind 30 s of other traffic.
+    for _ in 0..4 {
+        bed.pass(5 * SECOND);
+        bed.text(1, r#"{"type":"message.new"}"#);
+    }
+    bed.pass(10 * SECOND);
+    for _ in 0..3 {
+        bed.text(1, reply);
+        assert_eq!(bed.session.stats().latency, Some(30 * SECOND));
+        bed.pass(25 * SECOND);
+    }
+    assert_eq!(bed.session.stats().health_checks, 5);
+    // One that nobody asked for says nothing.
+    for _ in 0..3 {
+        bed.text(1, reply);
+    }
+    let told = bed.session.stats().latency;
+    bed.pass(SECOND);
+    bed.text(1, reply);
+    assert_eq!(bed.session.stats().latency, told);
+}
+
+// A server that owes many replies gives none: what it says then is not measured against the first check.
+#[test]
+fn checks_that_are_never_answered_are_forgotten() {
+    let mut bed = Bed::connected(with_static_token());
+    for _ in 0..17 {
+        bed.pass(25 * SECOND);
+        bed.text(1, r#"{"type":"message.new"}"#);
+    }
+    bed.pass(SECOND);
+    bed.text(1, r#"{"type":"health.check","connection_id":"c-1"}"#);
+    assert_eq!(bed.session.stats().latency, Some(SECOND));
+}
+
+// Pitfall 2: a probe that was answered is answered, whatever was asked after it.
+#[test]
+fn a_check_after_a_probe_does_not_take_its_place() {
+    let settings = Settings { health_interval: Some(2 * SECOND), silence: Some(35 * SECOND), ..with_static_token() };
+    let mut bed = Bed::connected(settings);
+    bed.give(Input::Network(NetworkChange::Changed));
+    bed.pass(Duration::from_millis(50));
+    bed.text(1, r#"{"type":"health.check","connection_id":"c-1"}"#);
+    // From now on replies take more than a second.
+    assert!(backed_off(&bed.pass(6 * SECOND)).is_none());
+}

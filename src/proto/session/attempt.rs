@@ -155,7 +155,7 @@ impl<P: Payload> Session<P> {
         }
         self.timers.stop(Timer::Open);
         self.stats.dial_time = Some(self.now - self.dialled_at);
-        self.last_received = self.now;
+        self.health.last_received = self.now;
         match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
             Ok(Some(frame)) => self.write(Message::Text(frame), None),
             Ok(None) => {}
@@ -184,7 +184,7 @@ impl<P: Payload> Session<P> {
 
     /// The hello came: the connection id is there before anybody hears of the connection (S0-7).
     pub(super) fn up(&mut self, connection_id: Option<Arc<str>>, hello: Option<&Json>) {
-        self.health_frame = match self.settings.health_frame(connection_id.as_deref()) {
+        self.health.frame = match self.settings.health_frame(connection_id.as_deref()) {
             Ok(frame) => frame,
             Err(error) => return self.fail(error, Action::Fatal),
         };
@@ -194,8 +194,7 @@ impl<P: Payload> Session<P> {
         self.stats.reconnects += u64::from(downtime.is_some());
         self.refreshed = false;
         self.connection_id = connection_id.clone();
-        self.health_check_sent = None;
-        self.ping_sent = None;
+        self.health.begin_anew();
         self.link = Link::Up;
         if P::PARTS.channels {
             self.channels.connected();

@@ -97,7 +97,7 @@ impl<P: Payload> Session<P> {
         if !self.is_current(generation, &[Link::Up, Link::Hello]) {
             return None;
         }
-        self.last_received = self.now;
+        self.health.last_received = self.now;
         self.stats.messages_in += 1;
         self.stats.last_message_at = Some(self.now);
         self.stats.bytes_in += payload.size() as u64;
@@ -119,7 +119,7 @@ impl<P: Payload> Session<P> {
         if role.hello && payload.json().is_some_and(|document| self.is_complete_hello(&document)) {
             self.stats.messages_in += 1;
             self.stats.bytes_in += payload.size() as u64;
-            self.last_received = self.now;
+            self.health.last_received = self.now;
             self.promote();
             self.await_hello(Class::Control(index), payload);
         } else if role.answer.is_none() && !role.reply {
@@ -207,10 +207,8 @@ impl<P: Payload> Session<P> {
     }
 
     fn control(&mut self, role: Role, payload: P) {
-        if role.reply
-            && let Some(sent) = self.health_check_sent.take()
-        {
-            self.round_trip(self.now - sent);
+        if role.reply {
+            self.health_reply();
         }
         let found = match role.error {
             true => payload.json().and_then(|document| self.server_error(Class::Control(0), role, &document)),

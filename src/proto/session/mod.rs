@@ -6,11 +6,13 @@
 //! loop { session.handle(now, input); while let Some(output) = session.poll() { act on it } }
 //! ```
 //!
-//! `settings` holds what it needs to know, `attempt` brings a connection up, `incoming` reads its frames, `outcome`
-//! decides what follows a failure, `sending` holds what the user sends until it can be written,
-//! `subscribing` tells the server which channels are wanted.
+//! `vocabulary` has the inputs and outputs, `settings` holds what it needs to know, `attempt` brings a connection up,
+//! `incoming` reads its frames, `health` sees whether the server is still there, `outcome` decides what follows a failure,
+//! `sending` holds what the user sends until it can be written, `subscribing` tells the server which channels are wanted,
+//! `resuming` lets a new connection go on where the old one broke, `overlap` replaces one that grows old.
 
 mod attempt;
+mod health;
 mod incoming;
 mod outcome;
 mod overlap;
@@ -18,8 +20,10 @@ mod resuming;
 mod sending;
 mod settings;
 mod subscribing;
+mod vocabulary;
 
 pub use settings::{Settings, TokenSource};
+pub use vocabulary::{Input, NetworkChange, Output};
 
 use super::{
     backoff::Backoff,
@@ -28,225 +32,22 @@ use super::{
     decimal::decimal,
     error::{Error, ErrorKind},
     lifecycle::{Cause, Lifecycle, Side},
-    message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
-    outbox::{Outbox, SendOptions},
+    message::{Message, Negotiated, Payload},
+    outbox::Outbox,
     random::Random,
     record::{Reason, Reconnect, Record},
     requests::Requests,
     resume::{Resume, ResumePoint, Sequence},
-    secret::Secret,
     state::State,
     stats::Stats,
     time::Timestamp,
     timers::{Timer, Timers},
     token::Tokens,
 };
+use health::Health;
 use incoming::Roles;
 use overlap::Successor;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
-
-/// What happens to a session.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Input<P> {
-    /// The user wants a connection.
-    Connect,
-    /// The user wants none any more.
-    Close {
-        /// 1000 or 3000 to 4999.
-        code: u16,
-        /// At most 123 bytes.
-        reason: String,
-        /// Whether it is because every handle is gone.
-        dropped: bool,
-    },
-    /// What a handshake agreed on. Comes before its `Opened`, if at all.
-    Negotiated {
-        /// Which dial.
-        generation: u64,
-        /// What it was.
-        negotiated: Negotiated,
-    },
-    /// The user has a message for the server. It is answered with [`Output::Send`] or [`Output::Settled`], now or later,
-    /// unless it is refused or withdrawn.
-    Send {
-        /// A number of the user's, to be given back. Each is used once.
-        id: u64,
-        /// The message.
-        message: Message,
-        /// How long it may wait, and for what.
-        options: SendOptions,
-    },
-    /// The user has a message whose reply he awaits. It is answered with [`Output::Reply`] or [`Output::Settled`], unless it
-    /// is refused or withdrawn.
-    Request {
-        /// A number of the user's, as of a message.
-        id: u64,
-        /// The message: a JSON object.
-        message: Message,
-        /// How long it may take until the reply is there.
-        timeout: Duration,
-    },
-    /// The user no longer wants a message to be sent. Of one that is written nothing is left to withdraw.
-    Withdraw {
-        /// Which message.
-        id: u64,
-    },
-    /// The user wants the events of a channel, on this connection and on every one that follows.
-    Subscribe {
-        /// Which one. What is subscribed already stays so.
-        channel: Arc<str>,
-    },
-    /// The user wants them no more.
-    Unsubscribe {
-        /// Which one.
-        channel: Arc<str>,
-    },
-    /// The socket has room for a message: where [`Session::wants_room`], the next one that waits is written.
-    Room {
-        /// Which socket.
-        generation: u64,
-    },
-    /// A dial succeeded.
-    Opened {
-        /// Which dial.
-        generation: u64,
-    },
-    /// A dial failed.
-    DialFailed {
-        /// Which dial.
-        generation: u64,
-        /// Why.
-        error: Error,
-    },
-    /// A message came.
-    Message {
-        /// On which socket.
-        generation: u64,
-        /// The message.
-        payload: P,
-    },
-    /// A sign of life that is no message: a ping or a pong.
-    Alive {
-        /// Of which socket.
-        generation: u64,
-    },
-    /// The answer to an [`Output::Ping`].
-    Pong {
-        /// Of which socket.
-        generation: u64,
-    },
-    /// A socket ended.
-    Closed {
-        /// Which socket.
-        generation: u64,
-        /// How.
-        info: CloseInfo,
-    },
-    /// The token provider answered.
-    Token {
-        /// The generation of its [`Output::FetchToken`].
-        generation: u64,
-        /// Its answer.
-        result: Result<Secret, Error>,
-    },
-    /// What the platform's calendar says: the time since 1970-01-01T00:00:00Z. For those who have one, when a session begins
-    /// to connect, when a token came, and before a `Timeout`; it tells when a token ends.
-    Clock {
-        /// The calendar's time.
-        unix: Duration,
-    },
-    /// The network changed.
-    Network(NetworkChange),
-    /// [`Session::next_timeout`] has passed. Early calls do no harm.
-    Timeout,
-}
-
-/// What is known to have happened to the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NetworkChange {
-    /// There is none: tries wait, and waiting costs no tries.
-    Offline,
-    /// There is one again: a waiting try begins, an open connection is probed.
-    Online,
-    /// It is another one, or time was lost: an open connection is probed.
-    Changed,
-}
-
-/// What a session wants done.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Output<P> {
-    /// Dial, and answer with `Opened` or `DialFailed`. There is never more than one dial or socket, but while a
-    /// connection takes the place of another that has grown old.
-    Dial {
-        /// To be given back with everything that concerns this dial and its socket.
-        generation: u64,
-        /// Where and how.
-        request: DialRequest,
-    },
-    /// Ask the token provider, and answer with `Token`. A new request replaces one under way.
-    FetchToken {
-        /// To be given back with the answer.
-        generation: u64,
-    },
-    /// Write a message.
-    Send {
-        /// To which socket.
-        generation: u64,
-        /// The message.
-        message: Message,
-        /// The number of the user's message, if it is one. Its sender is told how the writing went.
-        id: Option<u64>,
-    },
-    /// The outbox has a place for a message of the user's.
-    Accepted {
-        /// Which message.
-        id: u64,
-    },
-    /// The reply to a request.
-    Reply {
-        /// Which request.
-        id: u64,
-        /// The reply, or what the server says is wrong.
-        reply: Result<P, Error>,
-    },
-    /// A message of the user's will not be written, or the reply to it will not come.
-    Settled {
-        /// Which message.
-        id: u64,
-        /// Why not.
-        error: Error,
-    },
-    /// Write a ping of the protocol; the answer comes back as `Pong`.
-    Ping {
-        /// To which socket.
-        generation: u64,
-    },
-    /// Start the closing handshake; its end comes back as `Closed`.
-    Close {
-        /// Of which socket.
-        generation: u64,
-        /// The close code.
-        code: u16,
-        /// The reason.
-        reason: String,
-    },
-    /// Drop this dial, socket or token request now; nothing more is wanted of it.
-    Abort {
-        /// Which one.
-        generation: u64,
-        /// The code to tell the peer where that takes no waiting.
-        code: u16,
-        /// The reason.
-        reason: &'static str,
-    },
-    /// An event for the listeners.
-    Event(P),
-    /// A step in the life of the client.
-    Lifecycle(Lifecycle),
-}
 
 /// How far the current connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,16 +97,12 @@ pub struct Session<P: Payload> {
     dialled_at: Timestamp,
     /// When the hello came.
     up_at: Timestamp,
-    last_received: Timestamp,
     lost_at: Option<Timestamp>,
-    health_check_sent: Option<Timestamp>,
-    ping_sent: Option<Timestamp>,
+    health: Health,
     connection_id: Option<Arc<str>>,
     /// The URL of the current dial or connection, as it may be shown.
     shown_url: Arc<str>,
     negotiated: Negotiated,
-    /// The health check, filled in for this connection.
-    health_frame: String,
     closing: Cause,
     resume: Option<Box<Resume>>,
     sequence: Option<Sequence<P>>,
@@ -361,14 +158,11 @@ impl<P: Payload> Session<P> {
             excused: false,
             dialled_at: Timestamp::default(),
             up_at: Timestamp::default(),
-            last_received: Timestamp::default(),
             lost_at: None,
-            health_check_sent: None,
-            ping_sent: None,
+            health: Health::default(),
             connection_id: None,
             shown_url: Arc::from(""),
             negotiated: Negotiated::default(),
-            health_frame: String::new(),
             closing: Cause::ByUser,
             resume: resume.map(Box::new),
             sequence: None,
@@ -418,7 +212,7 @@ impl<P: Payload> Session<P> {
             Input::Alive { generation } if self.is_successor(generation) => {}
             Input::Alive { generation } => {
                 if self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {
-                    self.last_received = self.now;
+                    self.health.last_received = self.now;
                 }
             }
             Input::Pong { generation } => {
@@ -438,7 +232,7 @@ impl<P: Payload> Session<P> {
             Input::Withdraw { id } => self.withdraw(id),
             Input::Subscribe { channel } => return self.subscribe(channel),
             Input::Unsubscribe { channel } => self.unsubscribe(channel),
-            Input::Room { generation } => self.room(generation),
+            Input::Room { generation } => drop(self.room(generation)),
             Input::Opened { generation } if self.is_successor(generation) => self.successor_opened(),
             Input::Opened { generation } => self.opened(generation),
             Input::DialFailed { generation, error } if self.is_successor(generation) => self.successor_closed(error),
@@ -468,6 +262,12 @@ impl<P: Payload> Session<P> {
         debug_assert!(self.outputs.is_empty(), "what was to be done before is done");
         self.now = self.now.max(now);
         self.message(generation, payload)
+    }
+
+    /// The same as [`handle`](Self::handle) with [`Input::Room`], for a driver that goes on as long as something is written.
+    pub(crate) fn write_next(&mut self, now: Timestamp, generation: u64) -> bool {
+        self.now = self.now.max(now);
+        self.room(generation)
     }
 
     /// The next thing to do.
@@ -619,77 +419,11 @@ impl<P: Payload> Session<P> {
         self.outputs.push_back(Output::Send { generation, message, id });
     }
 
-    fn network(&mut self, change: NetworkChange) {
-        self.online = change != NetworkChange::Offline;
-        self.excused |= !self.online;
-        match self.state {
-            State::Connected if self.online && self.link == Link::Up => self.probe(),
-            State::BackingOff if !self.online => self.timers.stop(Timer::Backoff),
-            State::BackingOff if !self.timers.is_set(Timer::Backoff) || change == NetworkChange::Online => {
-                let wait = RETURN_SPREAD.mul_f64(self.random.fraction()).max(self.held_back());
-                self.timers.set(Timer::Backoff, self.now + wait);
-            }
-            _ => {}
-        }
-    }
-
-    /// Asks the server for a sign of life. Without a health check there is no question to ask.
-    fn probe(&mut self) {
-        if self.settings.dialect.health_check.is_some() {
-            self.send_health_check();
-            self.timers.set(Timer::Probe, self.now + self.settings.probe_timeout);
-        }
-    }
-
-    fn send_health_check(&mut self) {
-        self.stats.health_checks += 1;
-        self.health_check_sent = Some(self.now);
-        if P::PARTS.records {
-            self.tell(Lifecycle::Ping { payload: Arc::from(self.health_frame.as_str()) });
-        }
-        self.write(Message::Text(self.health_frame.clone()), None);
-        self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
-    }
-
-    fn ping(&mut self) {
-        self.outputs.push_back(Output::Ping { generation: self.generation });
-        self.tell(Lifecycle::Ping { payload: Arc::from("") });
-        if let Some(interval) = self.settings.ping_interval {
-            self.timers.set(Timer::Ping, self.now + interval);
-        }
-        // One that is still unanswered keeps its deadline.
-        if self.ping_sent.is_none() {
-            self.ping_sent = Some(self.now);
-            self.timers.set(Timer::Pong, self.now + self.settings.ping_timeout);
-        }
-    }
-
-    fn pong(&mut self) {
-        self.last_received = self.now;
-        self.timers.stop(Timer::Pong);
-        if let Some(sent) = self.ping_sent.take() {
-            self.round_trip(self.now - sent);
-        }
-    }
-
-    /// The answer to a health check or a ping came.
-    fn round_trip(&mut self, latency: Duration) {
-        self.stats.latency = Some(latency);
-        if P::PARTS.records {
-            self.record.round_trip(latency, &mut self.stats);
-            self.tell(Lifecycle::Pong { latency });
-        }
-    }
-
     fn fire(&mut self, timer: Timer) {
         match timer {
             Timer::Ping | Timer::Pong if !P::PARTS.ping => {}
             Timer::Ping => self.ping(),
-            // Any sign of life will do: an answer may be behind a long message.
-            Timer::Pong => match self.ping_sent.take() {
-                Some(sent) if self.last_received < sent => self.timed_out(Reason::Pong),
-                _ => {}
-            },
+            Timer::Pong => self.pong_is_due(),
             Timer::Token => {
                 self.record.overdue = Some(Reason::TokenTimeout);
                 self.token_failed(Error::new(ErrorKind::Timeout, Reason::TokenTimeout.as_str()));
@@ -702,19 +436,8 @@ impl<P: Payload> Session<P> {
             Timer::Open => self.timed_out(Reason::OpenTimeout),
             Timer::Hello => self.timed_out(Reason::HelloTimeout),
             Timer::HealthCheck => self.send_health_check(),
-            Timer::Silence => {
-                let due = self.last_received + self.settings.silence().unwrap_or(Duration::MAX);
-                if due <= self.now {
-                    self.timed_out(Reason::Silence);
-                } else {
-                    self.timers.set(Timer::Silence, due);
-                }
-            }
-            Timer::Probe => {
-                if self.health_check_sent.is_some_and(|sent| self.last_received < sent) {
-                    self.timed_out(Reason::Probe);
-                }
-            }
+            Timer::Silence => self.silence_is_due(),
+            Timer::Probe => self.probe_is_due(),
             Timer::Stable => self.backoff.reset(),
             Timer::Age => self.replace(),
             Timer::Backoff => {

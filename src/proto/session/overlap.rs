@@ -109,7 +109,7 @@ impl<P: Payload> Session<P> {
         self.link = Link::Hello;
         self.attempt = 1;
         self.lost_at = Some(self.now);
-        self.health_check_sent = None;
+        self.health.begin_anew();
         self.lose_replies();
         self.timers.stop_all();
         self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());

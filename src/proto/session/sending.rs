@@ -47,20 +47,20 @@ impl<P: Payload> Session<P> {
         has_message || self.has_subscriptions()
     }
 
-    pub(super) fn room(&mut self, generation: u64) {
+    /// Writes the next thing that waits, if it may be written to this socket; tells whether there was one.
+    pub(super) fn room(&mut self, generation: u64) -> bool {
         if !(P::PARTS.outbox || P::PARTS.channels) || !self.is_current(generation, &[Link::Up]) {
-            return;
+            return false;
         }
         self.expire();
         if P::PARTS.channels && self.write_subscription() {
-            return;
+            return true;
         }
-        if self.wants_room()
-            && let Some(entry) = self.outbox.pop()
-        {
-            self.tell_fates();
-            self.write_for_user(entry.id, entry.message);
-        }
+        let entry = if self.wants_room() { self.outbox.pop() } else { None };
+        let Some(entry) = entry else { return false };
+        self.tell_fates();
+        self.write_for_user(entry.id, entry.message);
+        true
     }
 
     fn write_for_user(&mut self, id: u64, message: Message) {
@@ -154,9 +154,7 @@ impl<P: Payload> Session<P> {
 
     /// The user closes: what was accepted goes out first, for the socket takes it before the close frame.
     pub(super) fn write_all(&mut self) {
-        while self.wants_room() {
-            self.room(self.generation);
-        }
+        while self.wants_room() && self.room(self.generation) {}
     }
 
     /// Nothing more will be written.
@@ -202,5 +200,38 @@ fn because(cause: &Cause, what: &'static str) -> Error {
     match cause.error() {
         Some(source) => error.with_source(source.clone()),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        proto::{Dialect, Event, Input, Settings, Timestamp, UrlParts},
+        test,
+    };
+
+    // A driver that writes to a socket the session does not mean must not turn for ever.
+    #[test]
+    fn a_step_that_writes_nothing_says_so() {
+        let url = UrlParts {
+            scheme: "wss".into(),
+            has_credentials: false,
+            authority: "example.com".into(),
+            path: "/".into(),
+            query: None,
+        };
+        let mut session = Session::<Event<String, Vec<u8>>>::new(Settings::new(Dialect::raw(), url)).expect("right");
+        let now = Timestamp::default();
+        session.handle(now, Input::Connect).expect("idle");
+        for id in 1..=2 {
+            let send = Input::Send { id, message: "text".into(), options: SendOptions::new() };
+            session.handle(now, send).expect("connecting");
+        }
+        assert!(!session.wants_room() && !session.write_next(now, 1));
+        session.handle(now, Input::Opened { generation: 1 }).expect("dialling");
+        assert!(session.wants_room() && !session.write_next(now, 2) && session.wants_room());
+        assert!(session.write_next(now, 1) && session.write_next(now, 1));
+        assert!(!session.wants_room() && !session.write_next(now, 1));
     }
 }
