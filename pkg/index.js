@@ -13,7 +13,8 @@ export async function connect(options) {
 /** Makes a client that does not connect yet, so that listeners can be there first. */
 export async function createClient(options) {
   await load();
-  return new Client(new Core(options));
+  const [text, fetch] = written(options);
+  return new Client(new Core(text, fetch));
 }
 
 let loading;
@@ -34,7 +35,7 @@ class Client {
 
   async connect() {
     this.#core.connect();
-    return this.#core.ready();
+    return this.ready();
   }
 
   on(type, listener) {
@@ -60,15 +61,15 @@ class Client {
   }
 
   async send(message) {
-    return this.#core.send(encode(message));
+    return promise((done) => this.#core.send(encode(message), done));
   }
 
   async close(code, reason) {
-    return this.#core.close(code, reason);
+    return promise((done) => this.#core.close(code, reason, done));
   }
 
   ready() {
-    return this.#core.ready();
+    return promise((done) => this.#core.ready(done));
   }
 
   stats() {
@@ -76,7 +77,7 @@ class Client {
   }
 
   get closed() {
-    return this.#core.closed();
+    return promise((done) => this.#core.closed(done));
   }
 
   get state() {
@@ -92,16 +93,35 @@ class Client {
   }
 }
 
+/** A promise of what a function tells later: an error, or a value. */
+function promise(ask) {
+  return new Promise((resolve, reject) => ask((error, value) => (error === undefined ? resolve(value) : reject(error))));
+}
+
 /** Text and bytes go as they are, everything else as JSON. */
 function encode(message) {
   if (typeof message === 'string') return message;
   if (message instanceof ArrayBuffer) return new Uint8Array(message);
   if (ArrayBuffer.isView(message)) return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
+  return json(message, 'invalid-input', 'the message ', {});
+}
+
+/** The options as JSON, for the module, and the function that fetches tokens, which JSON does not know. */
+function written(options) {
+  if (typeof options !== 'object' || options === null) throw new EverwireError('config', 'options: must be an object', false, { path: 'options' });
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const fetch = typeof options.token === 'function' ? options.token : undefined;
+  const members = given.filter(([, value]) => value !== fetch).map(([path, value]) => `${JSON.stringify(path)}:${json(value, 'config', `${path}: `, { path })}`);
+  return [`{${members}}`, fetch];
+}
+
+function json(value, code, what, details) {
   try {
-    const text = JSON.stringify(message);
-    if (text !== undefined) return text;
+    const text = JSON.stringify(value);
+    // What is no number would be written as `null`.
+    if (text !== undefined && (text !== 'null' || value === null)) return text;
   } catch (cause) {
-    throw new EverwireError('invalid-input', 'the message cannot be written as JSON', false, { cause });
+    details.cause = cause;
   }
-  throw new EverwireError('invalid-input', 'the message cannot be written as JSON', false, {});
+  throw new EverwireError(code, `${what}cannot be written as JSON`, false, details);
 }

@@ -55,6 +55,18 @@ const PANICS = [
 /** What formats a value, by a part of its name. */
 const FORMATTING = /core(\[\w+\])?::fmt::|::string::ToString>::to_string|alloc(\[\w+\])?::fmt::format/;
 
+/** What the standard library words panics with, the places they are in, and the digits it formats numbers by. */
+const MESSAGES = [
+  /(\/rustc|\/root|\/home|\/rust|\/usr|src)(\/[\w.+-]+)+\.rs/g, /00010203[0-9]{192}/g,
+  / index starts at | but ends at |index out of bounds: the len is | but the index is |range (start|end) index | out of range for slice of length /g,
+  /slice(?=\0+ but)|assertion `left [^a-z]* ?right` failed|\x20\x20left: | right: |removal index \(is |\) should be < len \(is |copy_from_slice: source slice length \(|\) does not match destination slice length \(/g,
+  /cannot access a Thread Local Storage value during or after destruction: |assertion failed: (self|slot)\.\w+\(\w*\)|overflow (in|when) [\w: ]*[Dd]uration[\w:]*/g,
+  /finish: (callbacks|result) should be (Some|None)|called `(Option|Result)::unwrap\(\)` on an? `(None|Err)` value|attempt to join into collection with len > usize::MAX/g,
+  /cannot recursively acquire mutex|description\(\) is deprecated; use Display|LazyCell instance has previously been poisoned|`async fn` resumed after completion/g,
+  /cannot convert float seconds to Duration: value is (negative|either too big or NaN)|RefCell already (mutably )?borrowed|internal error: entered unreachable code/g,
+  /Tried to shrink to a larger capacity|capacity overflow|AccessError|LayoutError|==!=matches/g,
+];
+
 const [, , file, glueFile] = process.argv;
 const module = binaryen.readBinary(readFileSync(file));
 const cut = { panics: 0, formatting: 0 };
@@ -76,11 +88,36 @@ binaryen.setShrinkLevel(2);
 binaryen.setAlwaysInlineMaxSize(0);
 binaryen.setFlexibleInlineMaxSize(0);
 binaryen.setOneCallerInlineMaxSize(0);
+// A function has its name as long as they are put in order.
+binaryen.setDebugInfo(true);
 for (let round = 0; round < 3; round += 1) module.optimize();
-module.runPasses(['strip-debug', 'strip-producers']);
-const { bytes, glue } = withShortNames(module.emitBinary(), readFileSync(glueFile, 'utf8'));
-writeFileSync(file, withoutPaths(bytes));
+const { bytes, glue } = withShortNames(inOrder(), readFileSync(glueFile, 'utf8'));
+writeFileSync(file, withoutMessages(bytes));
 writeFileSync(glueFile, glue);
+
+/** The module with its functions in the order of their code: what is alike stands together, and compresses better. */
+function inOrder() {
+  const code = functions(module.emitBinary());
+  const lines = module.emitText().split('\n');
+  const starts = lines.flatMap((line, at) => (line.startsWith(' (func $') ? [at] : []));
+  if (starts.length !== code.length) throw new Error(`${starts.length} functions in the text, and ${code.length} in the module`);
+  const texts = starts.map((start) => lines.slice(start, lines.indexOf(' )', start) + 1));
+  const [first, last] = [starts[0], starts.at(-1) + texts.at(-1).length];
+  const order = code.map((_, place) => place).sort((a, b) => Buffer.compare(code[a], code[b]));
+  const text = [lines.slice(0, first), ...order.map((place) => texts[place]), lines.slice(last)];
+  const ordered = binaryen.parseText(text.flat().join('\n'));
+  ordered.setFeatures(module.getFeatures());
+  binaryen.setDebugInfo(false);
+  ordered.runPasses(['strip-debug', 'strip-producers', 'strip-target-features']);
+  return ordered.emitBinary();
+}
+
+/** The code of each function. */
+function functions(bytes) {
+  const { body } = [...readSections(bytes)].find(({ id }) => id === 10);
+  const reader = new Reader(body, 0);
+  return Array.from({ length: reader.leb() }, () => reader.take(reader.leb()));
+}
 
 /** The functions that call one with such a name. */
 function callers(called) {
@@ -94,10 +131,10 @@ function callers(called) {
   return [...found];
 }
 
-/** Where a panic stood is part of its message: the names of source files are blanked, for nothing reads them any more. */
-function withoutPaths(bytes) {
+/** The texts of panics are still there, though nothing reads them any more: they are blanked. */
+function withoutMessages(bytes) {
   const text = Buffer.from(bytes).toString('latin1');
-  return Buffer.from(text.replace(/(\/rustc|\/root|\/home|\/rust|\/usr|src)(\/[\w.+-]+)+\.rs/g, (path) => '\0'.repeat(path.length)), 'latin1');
+  return Buffer.from(MESSAGES.reduce((text, message) => text.replace(message, (found) => '\0'.repeat(found.length)), text), 'latin1');
 }
 
 /** The names by which module and glue know each other end in hashes, which do not compress: both get short ones. */

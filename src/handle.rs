@@ -226,9 +226,9 @@ impl Handle {
 
     /// The same with a future that withdraws the message when it is dropped.
     pub(crate) fn send_with(&self, message: Message, options: SendOptions) -> Sending {
-        let (accepted, place) = oneshot::channel();
+        let (accepted, place) = Answer::channel();
         let (id, written) = self.send_by(message, options, Some(accepted));
-        Sending::new(id, self.0.0.clone(), Answer(place), written)
+        Sending::new(id, self.0.0.clone(), place, written)
     }
 
     /// Wants the events of a channel.
@@ -265,12 +265,12 @@ impl Handle {
     }
 
     fn send_by(&self, message: Message, options: SendOptions, accepted: Option<Asked>) -> (u64, Answer) {
-        let (written, answer) = oneshot::channel();
+        let (written, answer) = Answer::channel();
         let mut inbox = lock(&self.0.0.inbox);
         inbox.last_message += 1;
         let id = inbox.last_message;
         let refused = match self.push_into(inbox, Command::Send(Outgoing { id, message, options, accepted, written })) {
-            Ok(()) => return (id, Answer(answer)),
+            Ok(()) => return (id, answer),
             Err(error) => error,
         };
         (id, Answer::at_once(refused))
@@ -320,9 +320,9 @@ impl Handle {
     }
 
     fn ask(&self, command: impl FnOnce(Asked) -> Command) -> Answer {
-        let (asked, answer) = oneshot::channel();
+        let (asked, answer) = Answer::channel();
         match self.push(command(asked)) {
-            Ok(()) => Answer(answer),
+            Ok(()) => answer,
             Err(error) => Answer::at_once(error),
         }
     }
@@ -389,11 +389,17 @@ impl Drop for Requesting {
 pub(crate) struct Answer(oneshot::Receiver<Result<(), Error>>);
 
 impl Answer {
-    fn at_once(error: Error) -> Self {
+    /// A question and its answer.
+    pub(crate) fn channel() -> (Asked, Self) {
         let (asked, answer) = oneshot::channel();
+        (asked, Self(answer))
+    }
+
+    fn at_once(error: Error) -> Self {
+        let (asked, answer) = Self::channel();
         // The receiver is here.
         let _ = asked.send(Err(error));
-        Self(answer)
+        answer
     }
 
     /// Whether the answer is still to come.

@@ -6,7 +6,6 @@ use crate::{
 };
 use futures::FutureExt;
 use std::{
-    collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
@@ -14,9 +13,9 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Those who wait for their messages, in the order of the numbers.
+/// Those who wait for their messages, in the order of the numbers: no more than the outbox holds, and mostly few.
 #[derive(Default)]
-pub(crate) struct Tickets(VecDeque<Ticket>);
+pub(crate) struct Tickets(Vec<Ticket>);
 
 struct Ticket {
     id: u64,
@@ -26,7 +25,7 @@ struct Ticket {
 
 impl Tickets {
     pub(crate) fn add(&mut self, id: u64, accepted: Option<Asked>, written: Asked) {
-        self.0.push_back(Ticket { id, accepted, written });
+        self.0.push(Ticket { id, accepted, written });
     }
 
     fn find(&self, id: u64) -> Option<usize> {
@@ -45,7 +44,7 @@ impl Tickets {
 
     /// Tells what became of a message. A failure that nobody waits to hear comes back.
     pub(crate) fn settle(&mut self, id: u64, result: Result<(), Error>) -> Result<(), Error> {
-        let Some(ticket) = self.find(id).and_then(|place| self.0.remove(place)) else { return result };
+        let Some(ticket) = self.find(id).map(|place| self.0.remove(place)) else { return result };
         if let Some(accepted) = ticket.accepted {
             let _ = accepted.send(result.clone());
         }

@@ -15,6 +15,23 @@ export class EverwireError extends Error {
   }
 }
 
+/** Calls the user's token function, and tells whether it failed, and what it gave. */
+export async function ask(fetch, done) {
+  let failed = false;
+  let value;
+  try {
+    value = await fetch();
+  } catch (error) {
+    failed = true;
+    value = error;
+  }
+  try {
+    done(failed, value);
+  } catch {
+    // Nobody waits any more.
+  }
+}
+
 /** What stands for a type that has no number: no JSON document; not remembered, because too many others are; none at all. */
 const MALFORMED = -1;
 const FORGOTTEN = -2;

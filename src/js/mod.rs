@@ -12,16 +12,15 @@ use crate::{
     client::registry,
     driver::{self, DISCONNECT},
     handle::{Answer, Handle},
-    platform::SocketConnector,
+    platform::{self, SocketConnector},
     proto::{Error, ErrorKind, Message},
 };
 use dispatch::{Entry, JsDispatch, Listeners};
 use error::to_js;
-use js_sys::{Function, JsString, Promise, Uint8Array};
+use js_sys::{Function, JsString, Uint8Array};
 use payload::{JsPayload, Reader};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use wasm_bindgen_futures::future_to_promise;
 
 /// A third of the size of the standard library's, which every page would download.
 #[global_allocator]
@@ -59,12 +58,12 @@ impl Subscriptions {
 impl JsClient {
     /// A client that is idle.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &JsValue) -> Result<JsClient, JsValue> {
-        Self::create(options).map_err(|error| to_js(&error))
+    pub fn new(options: &str, fetch: Option<Function>) -> Result<JsClient, JsValue> {
+        Self::create(options, fetch).map_err(|error| to_js(&error))
     }
 
-    fn create(options: &JsValue) -> Result<Self, Error> {
-        let builder = options::read(options)?;
+    fn create(options: &str, fetch: Option<Function>) -> Result<Self, Error> {
+        let builder = options::read(options, fetch)?;
         let reader = Reader::new(&builder.settings.dialect);
         let parts = builder.into_parts(|config| SocketConnector::<JsPayload>::with_reader(config, reader))?;
         let listeners = Rc::new(Listeners::default());
@@ -77,46 +76,53 @@ impl JsClient {
     pub fn connect(&self) -> Result<(), JsValue> {
         self.handle.connect().map_err(|error| to_js(&error))?;
         // A connection lives until it ends, as a WebSocket does, also when the page has let go of the client.
-        let _ = self.closed();
-        Ok(())
+        let (end, handle) = (self.handle.closed(), self.handle.clone());
+        platform::spawn(async move {
+            let _ = end.await;
+            drop(handle);
+        })
+        .map_err(|error| to_js(&error))
     }
 
-    /// Waits for the hello.
-    pub fn ready(&self) -> Promise {
-        self.promise(self.handle.ready(), false)
+    /// Waits for the hello. As everything that waits, it tells a function: that it failed, or nothing.
+    pub fn ready(&self, done: Function) {
+        self.tell(self.handle.ready(), done, false);
     }
 
-    /// Waits for the end, and gives its cause.
-    pub fn closed(&self) -> Promise {
-        self.promise(self.handle.closed(), true)
+    /// Waits for the end, and tells its cause.
+    pub fn closed(&self, done: Function) {
+        self.tell(self.handle.closed(), done, true);
     }
 
     /// Sends text or bytes.
-    pub fn send(&self, message: JsValue) -> Promise {
+    pub fn send(&self, message: JsValue, done: Function) {
         let message = match message.dyn_into::<JsString>() {
             Ok(text) => Message::Text(text.into()),
             Err(bytes) => Message::Binary(bytes.unchecked_into::<Uint8Array>().to_vec()),
         };
-        self.promise(self.handle.send(message), false)
+        self.tell(self.handle.send(message), done, false);
     }
 
     /// Closes for good.
-    pub fn close(&self, code: Option<f64>, reason: Option<String>) -> Promise {
+    pub fn close(&self, code: Option<f64>, reason: Option<String>, done: Function) {
         // What is no code at all is refused as an illegal one.
         let code = code.map_or(1000, |code| if code.fract() == 0.0 { code as u16 } else { 0 });
-        self.promise(self.handle.close(code, reason.as_deref().unwrap_or(DISCONNECT)), false)
+        self.tell(self.handle.close(code, reason.as_deref().unwrap_or(DISCONNECT)), done, false);
     }
 
-    /// The answer as a promise; of the end, with its cause, whatever it is.
-    fn promise(&self, answer: Answer, end: bool) -> Promise {
+    /// Tells the answer once it is there; of the end its cause, whatever it is.
+    fn tell(&self, answer: Answer, done: Function, end: bool) {
         let handle = self.handle.clone();
-        future_to_promise(async move {
-            match answer.await {
-                _ if end => Ok(values::cause(&handle.cause())),
-                Ok(()) => Ok(JsValue::UNDEFINED),
-                Err(error) => Err(to_js(&error)),
-            }
-        })
+        // It does not fail here.
+        let _ = platform::spawn(async move {
+            let (error, value) = match answer.await {
+                _ if end => (JsValue::UNDEFINED, values::cause(&handle.cause())),
+                Ok(()) => (JsValue::UNDEFINED, JsValue::UNDEFINED),
+                Err(error) => (to_js(&error), JsValue::UNDEFINED),
+            };
+            // It settles a promise, which does not throw.
+            let _ = done.call2(&JsValue::UNDEFINED, &error, &value);
+        });
     }
 
     /// Adds a listener; gives its number.

@@ -394,7 +394,11 @@ impl Dialect {
     /// The same for a kind of session that may lack parts: what concerns them is passed over.
     pub(crate) fn from_json_for<P: Payload>(json: &str) -> Result<Self, Error> {
         let not_json = || Error::new(ErrorKind::Config, "is not JSON").with_path("dialect");
-        let document = Json::parse(json).ok_or_else(not_json)?;
+        Self::of_json_for::<P>(Json::parse(json).ok_or_else(not_json)?)
+    }
+
+    /// The same for a document that has been read.
+    pub(crate) fn of_json_for<P: Payload>(document: Json) -> Result<Self, Error> {
         let dialect = dialect_reader::dialect::<P>(document)?;
         dialect.check_for::<P>()?;
         Ok(dialect)

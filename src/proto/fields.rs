@@ -12,10 +12,10 @@ use super::{
 use std::cell::OnceCell;
 
 /// Where the first mistake is kept.
-pub(super) type Mistake = OnceCell<Error>;
+pub(crate) type Mistake = OnceCell<Error>;
 
 /// The members of an object that are still to be read. One that is `null` counts as missing.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     path: String,
     members: Vec<(String, Json)>,
     mistake: &'a Mistake,
@@ -23,7 +23,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The members of the object at this path, which is empty for a whole document.
-    pub(super) fn of(value: Json, path: String, mistake: &'a Mistake) -> Self {
+    pub(crate) fn of(value: Json, path: String, mistake: &'a Mistake) -> Self {
         let mut fields = Self { path, members: Vec::new(), mistake };
         match value {
             Json::Object(members) => fields.members = members.into_members(),
@@ -38,24 +38,24 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes that a member is wrong.
-    pub(super) fn wrong(&self, name: &str, message: &'static str) {
+    pub(crate) fn wrong(&self, name: &str, message: &'static str) {
         wrong(self.mistake, self.path(name), message);
     }
 
-    pub(super) fn value(&mut self, name: &str) -> Option<Json> {
+    pub(crate) fn value(&mut self, name: &str) -> Option<Json> {
         let place = self.members.iter().position(|(other, _)| other == name)?;
         Some(self.members.remove(place).1).filter(|value| *value != Json::Null)
     }
 
     /// A member that must be there.
-    pub(super) fn needed(&mut self, name: &str) -> Json {
+    pub(crate) fn needed(&mut self, name: &str) -> Json {
         self.value(name).unwrap_or_else(|| {
             self.wrong(name, "is needed");
             Json::Null
         })
     }
 
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match self.value(name)? {
             Json::String(text) => Some(text),
             _ => {
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn needed_text(&mut self, name: &str) -> String {
+    pub(crate) fn needed_text(&mut self, name: &str) -> String {
         match self.needed(name) {
             Json::String(text) => text,
             _ => {
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         match self.value(name)? {
             Json::Bool(flag) => Some(flag),
             _ => {
@@ -86,12 +86,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A number from 0 to `max`.
-    pub(super) fn number(&mut self, name: &str, max: i64) -> Option<u64> {
+    pub(crate) fn number(&mut self, name: &str, max: i64) -> Option<u64> {
         let value = self.value(name)?;
         Some(self.checked(name, &value, max))
     }
 
-    pub(super) fn needed_number(&mut self, name: &str, max: i64) -> u64 {
+    pub(crate) fn needed_number(&mut self, name: &str, max: i64) -> u64 {
         let value = self.needed(name);
         self.checked(name, &value, max)
     }
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An object whose members are free.
-    pub(super) fn object(&mut self, name: &str) -> Object {
+    pub(crate) fn object(&mut self, name: &str) -> Object {
         match self.value(name) {
             Some(Json::Object(members)) => return members,
             Some(_) => self.wrong(name, "must be an object"),
@@ -115,12 +115,12 @@ impl<'a> Fields<'a> {
     }
 
     /// An object whose members are known.
-    pub(super) fn fields(&mut self, name: &str) -> Option<Fields<'a>> {
+    pub(crate) fn fields(&mut self, name: &str) -> Option<Fields<'a>> {
         self.value(name).map(|value| Fields::of(value, self.path(name), self.mistake))
     }
 
     /// The items of an array, each with its path.
-    pub(super) fn list(&mut self, name: &str) -> Vec<(Json, String)> {
+    pub(crate) fn list(&mut self, name: &str) -> Vec<(Json, String)> {
         let mut list = Vec::new();
         match self.value(name) {
             Some(Json::Array(items)) => {
@@ -135,13 +135,13 @@ impl<'a> Fields<'a> {
     }
 
     /// The items of an array of objects.
-    pub(super) fn each(&mut self, name: &str, read: &mut dyn FnMut(Fields<'a>)) {
+    pub(crate) fn each(&mut self, name: &str, read: &mut dyn FnMut(Fields<'a>)) {
         for (item, path) in self.list(name) {
             read(Fields::of(item, path, self.mistake));
         }
     }
 
-    pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
+    pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
         let mut texts = Vec::new();
         for (item, path) in self.list(name) {
             match item {
@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
         texts
     }
 
-    pub(super) fn whole_numbers(&mut self, name: &str) -> Vec<i64> {
+    pub(crate) fn whole_numbers(&mut self, name: &str) -> Vec<i64> {
         let mut numbers = Vec::new();
         for (item, path) in self.list(name) {
             match item.as_i64() {
@@ -164,7 +164,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses what was not read.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         if let Some((name, _)) = self.members.first() {
             self.wrong(name, "is not known here");
         }

@@ -11,7 +11,7 @@ mod dialect;
 mod dialect_reader;
 mod error;
 mod event;
-mod fields;
+pub(crate) mod fields;
 mod json;
 mod lifecycle;
 mod message;

@@ -400,7 +400,7 @@ test('wrong options are typed errors that name the field', async (t) => {
   assert.deepEqual(errors, [
     'config options', 'config options', 'config retries', 'config url', 'config url', 'config url', 'config url', 'config dialect',
     'config dialect', 'config hello.types[1]', 'config typo', 'config token', 'config token', 'config params', 'config params.api_key',
-    'unsupported headers', 'config protocols', 'config protocols', 'config maxAttempts', 'config maxAttempts', 'config backoffBase',
+    'unsupported headers', 'config protocols', 'config protocols[0]', 'config maxAttempts', 'config maxAttempts', 'config backoffBase',
     'config backoffBase', 'config backoffCap', 'config helloTimeout', 'config openTimeout', 'config silenceTimeout',
     'config maxMessageSize', 'config url', 'unsupported headers',
   ]);

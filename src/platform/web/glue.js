@@ -17,3 +17,8 @@ export function onMessage(socket, receive) {
 export function told(socket, name) {
   return socket[name] ?? '';
 }
+
+/** Calls a function in a microtask. */
+export function later(run) {
+  queueMicrotask(run);
+}

@@ -12,13 +12,26 @@ use std::{
     sync::Arc,
     task::{Context, Wake, Waker},
 };
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen::{
+    JsValue,
+    prelude::{Closure, wasm_bindgen},
+};
+
+#[wasm_bindgen(module = "/src/platform/web/glue.js")]
+extern "C" {
+    /// Calls a function in a microtask.
+    fn later(run: &JsValue);
+}
 
 thread_local! {
     static TASKS: RefCell<Vec<Rc<Task>>> = const { RefCell::new(Vec::new()) };
     static LAST: Cell<u32> = const { Cell::new(0) };
     /// Whether what is woken runs at once.
     static AT_ONCE: Cell<bool> = const { Cell::new(false) };
+    /// The tasks whose turn has come, in their order.
+    static SCHEDULED: RefCell<Vec<Rc<Task>>> = const { RefCell::new(Vec::new()) };
+    /// Gives them their turn.
+    static RUN: JsValue = Closure::<dyn Fn()>::new(run_scheduled).into_js_value();
 }
 
 struct Task {
@@ -70,13 +83,24 @@ fn wake(id: u32) {
     }
 }
 
+fn run_scheduled() {
+    for task in SCHEDULED.take() {
+        task.scheduled.set(false);
+        task.run();
+    }
+}
+
 impl Task {
     fn schedule(self: Rc<Self>) {
-        if !self.scheduled.replace(true) {
-            spawn_local(async move {
-                self.scheduled.set(false);
-                self.run();
-            });
+        if self.scheduled.replace(true) {
+            return;
+        }
+        let waiting = SCHEDULED.with_borrow_mut(|tasks| {
+            tasks.push(self);
+            tasks.len()
+        });
+        if waiting == 1 {
+            RUN.with(later);
         }
     }
 
