@@ -84,10 +84,10 @@ if (formats.length > 0) throw new Error(`these format what they should put toget
 
 binaryen.setOptimizeLevel(2);
 binaryen.setShrinkLevel(2);
-// Inlining makes the file a little smaller, but what is sent, the compressed file, a good deal larger.
-binaryen.setAlwaysInlineMaxSize(0);
+// More inlining makes the file smaller, but what is sent, the compressed file, larger.
+binaryen.setAlwaysInlineMaxSize(5);
 binaryen.setFlexibleInlineMaxSize(0);
-binaryen.setOneCallerInlineMaxSize(0);
+binaryen.setOneCallerInlineMaxSize(20);
 // A function has its name as long as they are put in order.
 binaryen.setDebugInfo(true);
 for (let round = 0; round < 3; round += 1) module.optimize();
