@@ -541,6 +541,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         if snapshot.connection_id.as_ref() != self.session.connection_id() {
             snapshot.connection_id = self.session.connection_id().cloned();
         }
+        if C::Payload::PARTS.resume {
+            self.session.note_point(&mut snapshot.resume_point);
+        }
         snapshot.stats = *self.session.stats();
         snapshot.stats.listener_failures = self.listener_failures;
         self.observer.counts(&snapshot.stats);

@@ -3,7 +3,8 @@
 use crate::{
     platform::Clock,
     proto::{
-        Cause, Error, ErrorKind, Message, NetworkChange, Reconnect, SendOptions, State, Stats, check_close, in_use,
+        Cause, Error, ErrorKind, Message, NetworkChange, Reconnect, ResumePoint, SendOptions, State, Stats,
+        check_close, in_use,
     },
     sending::Sending,
 };
@@ -65,6 +66,8 @@ pub(crate) struct Snapshot {
     pub(crate) stats: Stats,
     /// Why connections were lost.
     pub(crate) log: Vec<Reconnect>,
+    /// Where another program would go on.
+    pub(crate) resume_point: ResumePoint,
     /// Why it ended last.
     pub(crate) cause: Option<Cause>,
 }
@@ -98,8 +101,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
-        let snapshot =
-            Snapshot { state: State::Idle, connection_id: None, stats: Stats::default(), log: Vec::new(), cause: None };
+        let snapshot = Snapshot {
+            state: State::Idle,
+            connection_id: None,
+            stats: Stats::default(),
+            log: Vec::new(),
+            resume_point: ResumePoint::default(),
+            cause: None,
+        };
         let inbox = Inbox {
             commands: VecDeque::new(),
             last_message: 0,
@@ -313,6 +322,11 @@ impl Handle {
     #[cfg_attr(feature = "npm", allow(dead_code))] // the edge keeps no log
     pub(crate) fn reconnect_log(&self) -> Vec<Reconnect> {
         self.0.0.snapshot().log.clone()
+    }
+
+    #[cfg_attr(feature = "npm", allow(dead_code))] // the edge has none
+    pub(crate) fn resume_point(&self) -> Option<ResumePoint> {
+        Some(self.0.0.snapshot().resume_point.clone()).filter(|point| !point.is_none())
     }
 
     pub(crate) fn connection_id(&self) -> Option<Arc<str>> {

@@ -281,3 +281,48 @@ async fn a_server_without_sessions_is_asked_by_a_function() {
     assert_eq!(&*got.gaps.lock().unwrap(), &[(4, Some(4))]);
     assert_eq!(client.stats().duplicates, 1);
 }
+
+// N-9: a program that is started anew misses nothing, and its messages are taken as if it were the old one.
+#[tokio::test]
+async fn a_program_that_is_started_anew_goes_on_where_it_was() {
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let seen = taken.clone();
+    let running = start(Server::builder().on_activity(move |activity| {
+        if let Activity::Message { text, .. } = activity {
+            seen.lock().unwrap().push(serde_json::from_str::<Value>(text).unwrap()["n"].as_u64().unwrap());
+        }
+    }))
+    .await;
+    let old = client(running.local_addr()).connect().await.unwrap();
+    let got = Got::by(&old);
+    publish(running.server(), 1..=10).await;
+    got.until(10).await;
+    old.send(json!({"type": "order", "n": 1})).await.unwrap();
+    soon(old.close_with(4000, "restart")).await.unwrap();
+    let point = old.resume_point().expect("the session is kept");
+    let kept = (point.session.as_deref().map(str::to_owned), point.last_sequence);
+    drop(old);
+    publish(running.server(), 11..=20).await;
+
+    let point = everwire::ResumePoint::new(kept.0.as_deref(), kept.1);
+    let new = client(running.local_addr()).resume_from(point).build().unwrap();
+    let got = Got::by(&new);
+    new.connect().unwrap();
+    publish(running.server(), 21..=30).await;
+    assert_eq!(got.until(20).await, (11..=30).collect::<Vec<_>>());
+    assert!(got.gaps.lock().unwrap().is_empty());
+    assert_eq!(new.stats().resumes, 1);
+    new.send(json!({"type": "order", "n": 2})).await.unwrap();
+    soon(async {
+        while taken.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(*taken.lock().unwrap(), [1, 2]);
+    // Closed for good there is nothing to go on with.
+    soon(new.close()).await;
+    assert_eq!(new.resume_point(), None);
+    let error = Client::builder(Dialect::raw()).url("ws://127.0.0.1:1").resume_from(everwire::ResumePoint::default());
+    assert_eq!(error.build().unwrap_err().path(), Some("resume_from"));
+}

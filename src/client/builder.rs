@@ -257,6 +257,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Where the first connection goes on: a [`Client::resume_point`] of another program, or of this one before it was started
+    /// anew. Events after it are delivered as if nothing had happened, within the server's retention; beyond, they are told
+    /// as a gap. It needs events with numbers, and has no effect with [`ResumeMode::None`].
+    pub fn resume_from(mut self, point: ResumePoint) -> Self {
+        self.settings.resume_from = Some(point);
+        self
+    }
+
     /// Finds the number of an event by a function, on servers whose dialect names no member for it (S2-7). By their numbers
     /// duplicates are dropped, and gaps are told as [`Lifecycle::Gap`](crate::Lifecycle::Gap); where the dialect says
     /// nothing else, each number is taken to be one more than the one before.
@@ -293,9 +301,13 @@ impl ClientBuilder {
         let max_message_size = self.socket.max_message_size;
         let sequence = self.sequence.take();
         let numbered = self.settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
-        if self.settings.on_resume.is_some() && sequence.is_none() && !numbered {
-            let error = Error::new(ErrorKind::Config, "needs events with numbers: set `sequence`");
-            return Err(error.with_path("on_resume"));
+        let wants_numbers =
+            [("on_resume", self.settings.on_resume.is_some()), ("resume_from", self.settings.resume_from.is_some())];
+        for (name, wanted) in wants_numbers {
+            if wanted && sequence.is_none() && !numbered {
+                let error = Error::new(ErrorKind::Config, "needs events with numbers: set `sequence`");
+                return Err(error.with_path(name));
+            }
         }
         let parts = self.into_parts(SocketConnector::new)?;
         let config = Arc::new(Config::new(&parts.settings, max_message_size, event_capacity));

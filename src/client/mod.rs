@@ -32,7 +32,7 @@ use crate::{
     driver::DISCONNECT,
     handle::{Handle, WeakHandle},
     platform::{self, Spawner},
-    proto::{self, Cause, Dialect, Error, Message, NetworkChange, Reconnect, SendOptions, State, Stats},
+    proto::{self, Cause, Dialect, Error, Message, NetworkChange, Reconnect, ResumePoint, SendOptions, State, Stats},
     sending::Sending,
 };
 use dispatch::Listeners;
@@ -142,7 +142,8 @@ impl Client {
         let _ = self.handle.close(1000, DISCONNECT).await;
     }
 
-    /// Closes with a code and a reason of one's own.
+    /// Closes with a code and a reason of one's own. With any code but 1000 a session that can be resumed is kept: the next
+    /// [`connect`](Self::connect) goes on with it.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a code that is not 1000 or 3000 to 4999, or a reason
@@ -208,6 +209,13 @@ impl Client {
     /// try and the reason in words (N-12).
     pub fn reconnect_log(&self) -> Vec<Reconnect> {
         self.handle.reconnect_log()
+    }
+
+    /// Where another program would go on, as of what the listeners were given: [`ClientBuilder::resume_from`] takes it. `None`
+    /// where there is nothing to go on with, as after [`close`](Self::close), which ends the session on the server too. A program
+    /// that is to be restarted uses [`close_with`](Self::close_with) and a code such as 4000, and takes the point after it.
+    pub fn resume_point(&self) -> Option<ResumePoint> {
+        self.handle.resume_point()
     }
 
     /// A snapshot of the counters.

@@ -23,7 +23,7 @@ pub struct Stats {
     pub binary: u64,
     /// Frames, closes and answers of an old connection, dropped (S0-14, N-3).
     pub stale_dropped: u64,
-    /// Events that came twice, by their number or id, and were dropped (S2-6).
+    /// Events that came twice by their number or id, or after the gap in their place was told: they were dropped (S2-6).
     pub duplicates: u64,
     /// Times that events were missing for good.
     pub gaps: u64,

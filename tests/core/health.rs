@@ -144,7 +144,7 @@ fn no_try_is_made_while_offline_and_none_is_spent() {
     assert_eq!(bed.session.next_timeout(), None);
 }
 
-// A reply belongs to the oldest check that has none yet: a server answers each, in order, however late.
+// S2-11: a reply belongs to the oldest check that has none yet: a server answers each, in order, however late.
 #[test]
 fn a_round_trip_longer_than_the_interval_is_told_as_long_as_it_is() {
     let mut bed = Bed::connected(with_static_token());

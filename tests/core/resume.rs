@@ -3,7 +3,7 @@
 use super::{bed::*, test};
 use everwire::{
     ErrorKind, Message, OutboxRule, ReplayMode, ResumeMode, SendOptions,
-    proto::{Dialect, Input, Lifecycle, Output, Secret, Session, Settings, TokenSource},
+    proto::{Dialect, Input, Lifecycle, Output, ResumePoint, Secret, Session, Settings, TokenSource},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -313,4 +313,66 @@ fn a_server_is_asked_by_a_frame_of_its_own() {
     assert_eq!(line.sent, [json!({"op": "mine", "after": 8}), json!({"op": "since", "id": 8})]);
     line.events([8, 10]);
     assert_eq!((line.told(), line.events), (vec!["gap 9 Some(9)".to_owned()], vec![7, 8, 10]));
+}
+
+// S2-6, N-9: once and in order. What comes after the gap in its place was told is too late, whatever the server speaks.
+#[test]
+fn an_event_that_is_late_behind_its_gap_is_dropped_and_counted() {
+    let dialect = r#"{"name":"feed","resume":{"sequence":"seq"}}"#;
+    let mut feed = Line::new(Settings::new(Dialect::from_json(dialect).unwrap(), url()));
+    feed.bed.give(Input::Opened { generation: feed.generation });
+    feed.drain();
+    feed.steps.clear();
+    for mut line in [Line::connected(everwire()), feed] {
+        line.events([1, 2, 5, 3, 6, 4, 5, 7]);
+        assert_eq!((line.told(), line.events), (vec!["gap 3 Some(4)".to_owned()], vec![1, 2, 5, 6, 7]));
+        assert_eq!((line.bed.session.stats().duplicates, line.bed.session.stats().gaps), (3, 1));
+    }
+}
+
+// N-9: a program that is started anew goes on where the one before left off, its own messages too.
+#[test]
+fn a_new_program_goes_on_from_a_point_that_was_kept() {
+    let mut line = Line::connected(everwire());
+    line.events(1..=3);
+    line.send(1).unwrap();
+    line.bed.give(Input::Close { code: 4000, reason: "restart".into(), dropped: false });
+    line.bed.lost(line.generation, Some(4000));
+    let point = line.bed.session.resume_point().expect("the session is kept");
+    let kept = ResumePoint::new(point.session.as_deref(), point.last_sequence);
+    assert_eq!((&kept, kept.session.as_deref(), kept.last_sequence), (&point, Some("s1"), Some(3)));
+    assert!(!format!("{kept:?}").contains("s1"));
+
+    let mut line = Line::new(Settings { resume_from: Some(kept.clone()), ..everwire() });
+    let first = line.open();
+    assert_eq!((&first["session"], &first["last"]), (&json!("s1"), &json!(3)));
+    line.hello(true, 5, 1);
+    line.events([3, 4, 5, 6]);
+    assert_eq!(
+        (line.told(), line.events.as_slice()),
+        (vec!["replay Some(3) Some(2)".into(), "replayed 2".into()], &[4, 5, 6][..])
+    );
+    line.send(2).unwrap();
+    assert_eq!(line.sent, [json!({"type": "order", "n": 2, "seq": 2})]);
+
+    // A server that has forgotten the session says so; the point is of no use any more.
+    let mut line = Line::new(Settings { resume_from: Some(kept.clone()), ..everwire() });
+    line.open();
+    line.hello(false, 0, 0);
+    line.event(1);
+    assert_eq!((line.told(), line.events.as_slice()), (vec!["gap 4 None".to_owned()], &[1][..]));
+
+    // Without a session, or where nothing is to be resumed, a number alone says nothing.
+    let nothing = [
+        Settings { resume_from: Some(ResumePoint::new(None, Some(3))), ..everwire() },
+        Settings { resume_from: Some(kept), resume: ResumeMode::None, ..everwire() },
+    ];
+    for settings in nothing {
+        let mut line = Line::new(settings);
+        let first = line.open();
+        assert_eq!((first.get("session"), first.get("last")), (None, None));
+        line.hello(false, 0, 0);
+        line.event(1);
+        assert_eq!((line.told(), line.events), (vec![], vec![1]));
+    }
 }

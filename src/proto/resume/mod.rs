@@ -48,6 +48,17 @@ pub struct ResumePoint {
     pub last_sequence: Option<u64>,
 }
 
+impl ResumePoint {
+    /// A point that was kept somewhere else, to go on with in another program.
+    pub fn new(session: Option<&str>, last_sequence: Option<u64>) -> Self {
+        Self { session: session.map(Arc::from), last_sequence }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        self.session.is_none() && self.last_sequence.is_none()
+    }
+}
+
 impl fmt::Debug for ResumePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResumePoint").field("last_sequence", &self.last_sequence).finish_non_exhaustive()
@@ -130,13 +141,19 @@ pub(super) struct Resume {
 
 impl Resume {
     /// `None` where nothing is to be followed.
-    pub(super) fn new(rule: Option<&ResumeRule>, mode: ResumeMode) -> Option<Self> {
+    pub(super) fn new(rule: Option<&ResumeRule>, mode: ResumeMode, from: Option<ResumePoint>) -> Option<Self> {
         let rule = rule?.clone();
+        let in_session = rule.session.is_some();
+        // Numbers of no known session mean nothing where they belong to one.
+        let usable = |from: &ResumePoint| mode != ResumeMode::None && (!in_session || from.session.is_some());
+        let from = from.filter(usable).unwrap_or_default();
+        // Where numbers belong to a session, one that is behind is never a new beginning.
+        let mut numbers = Numbers::new(rule.dedup_window, rule.contiguous, in_session);
+        numbers.restart(from.last_sequence);
         Some(Self {
             mode,
-            session: None,
-            // Where numbers belong to a session, one that is behind is never a new beginning.
-            numbers: Numbers::new(rule.dedup_window, rule.contiguous, rule.session.is_some()),
+            session: from.session,
+            numbers,
             ids: Ids::new(rule.dedup_window),
             unacknowledged: 0,
             replay: None,
@@ -155,10 +172,21 @@ impl Resume {
 
     /// Where a connection that begins now goes on; nothing in it where it does not.
     pub(super) fn point(&self) -> ResumePoint {
+        let mut point = ResumePoint::default();
+        self.note_point(&mut point);
+        point
+    }
+
+    /// Brings a point up to date without making another.
+    pub(super) fn note_point(&self, point: &mut ResumePoint) {
         if self.mode == ResumeMode::None || self.rule.session.is_some() && self.session.is_none() {
-            return ResumePoint::default();
+            *point = ResumePoint::default();
+            return;
         }
-        ResumePoint { session: self.session.clone(), last_sequence: self.numbers.last() }
+        if point.session != self.session {
+            point.session.clone_from(&self.session);
+        }
+        point.last_sequence = self.numbers.last();
     }
 
     pub(super) fn last(&self) -> Option<u64> {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 pub(in crate::proto) enum Place {
     /// It is the next one, or the first of all.
     Next,
-    /// It came before.
+    /// It came before, or too late: what follows it has been delivered, and the gap in its place was told.
     Duplicate,
     /// Those from this one up to the one before it have not come.
     After(u64),
@@ -15,11 +15,10 @@ pub(in crate::proto) enum Place {
     Anew,
 }
 
-/// The numbers that have come. What is kept is the last, and which ones of the window before it are missing.
+/// The numbers that have come. They are delivered in order, so that the last one says it all.
 #[derive(Clone, Debug)]
 pub(in crate::proto) struct Numbers {
     last: Option<u64>,
-    missing: VecDeque<u64>,
     window: u64,
     contiguous: bool,
     /// Whether a number that is far behind can only be an old event.
@@ -28,7 +27,7 @@ pub(in crate::proto) struct Numbers {
 
 impl Numbers {
     pub(super) fn new(window: u64, contiguous: bool, strict: bool) -> Self {
-        Self { last: None, missing: VecDeque::new(), window, contiguous, strict }
+        Self { last: None, window, contiguous, strict }
     }
 
     /// The highest number that has come.
@@ -39,7 +38,6 @@ impl Numbers {
     /// Begins anew after this number; with `None` any number is the first.
     pub(super) fn restart(&mut self, last: Option<u64>) {
         self.last = last;
-        self.missing.clear();
     }
 
     /// Takes the number of an event that came.
@@ -49,10 +47,6 @@ impl Numbers {
             return Place::Next;
         };
         if number <= last {
-            if let Some(index) = self.missing.iter().position(|missing| *missing == number) {
-                self.missing.remove(index);
-                return Place::Next;
-            }
             if self.strict || last - number < self.window {
                 return Place::Duplicate;
             }
@@ -63,10 +57,6 @@ impl Numbers {
         if number == last + 1 || !self.contiguous {
             return Place::Next;
         }
-        // An event that is late is not a duplicate as long as it is known to be missing.
-        let oldest = number.saturating_sub(self.window - 1);
-        self.missing.retain(|missing| *missing >= oldest);
-        self.missing.extend((last + 1).max(oldest)..number);
         Place::After(last + 1)
     }
 
@@ -129,9 +119,9 @@ mod tests {
             (8, Place::Duplicate),
             (7, Place::Duplicate),
             (11, Place::After(9)),
-            (10, Place::Next),
+            // Too late: 11 was delivered, and the gap was told.
             (10, Place::Duplicate),
-            (9, Place::Next),
+            (9, Place::Duplicate),
             (12, Place::Next),
             (6, Place::Duplicate),
         ] {
@@ -158,7 +148,6 @@ mod tests {
         let mut numbers = Numbers::new(100, true, false);
         for number in (0..1_000_000).step_by(999) {
             numbers.take(number);
-            assert!(numbers.missing.len() <= 100);
         }
         assert_eq!(numbers.take(u64::MAX), Place::After(1_000_000));
         assert_eq!(numbers.take(u64::MAX), Place::Duplicate);

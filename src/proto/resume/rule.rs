@@ -17,11 +17,13 @@ use serde::Serialize;
 pub struct ResumeRule {
     /// The member of an event that is its number: a whole number, or a string of digits.
     pub sequence: Option<String>,
-    /// Whether each number is one more than the one before, so that a leap is a gap. Default true.
+    /// Whether each number is one more than the one before, so that a leap is a gap. Default true. What comes after the gap in
+    /// its place was told is too late: it is dropped, and counted as a duplicate.
     pub contiguous: bool,
     /// The member of an event that is its id, where events have no number: the same id again is a duplicate.
     pub message_id: Option<String>,
-    /// How many of the latest numbers or ids are remembered. Default 100.
+    /// How many of the latest ids are remembered; and how far behind the last number an event may be and still be an old one,
+    /// which is dropped, rather than the first of a server that counts anew. Default 100.
     pub dedup_window: u64,
     /// The member of the hello that is the session. Numbers of another session begin anew.
     pub session: Option<String>,
@@ -149,7 +151,7 @@ impl ResumeRule {
     }
 }
 
-/// Each number of the window may be looked at for an event that comes late.
+/// Each id of the window is kept, and compared with that of each event.
 const MAX_WINDOW: u64 = 10_000;
 
 fn gap(mut fields: Fields<'_>) -> GapRule {

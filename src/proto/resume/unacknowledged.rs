@@ -40,8 +40,9 @@ impl Unacknowledged {
     pub(in crate::proto) fn number(&mut self, message: Message) -> Message {
         self.is_last_kept = false;
         let Message::Text(text) = &message else { return message };
-        let Some(numbered) = with_member(text, &self.rule.sequence, self.last + 1) else { return message };
-        self.last += 1;
+        let number = self.last.saturating_add(1);
+        let Some(numbered) = with_member(text, &self.rule.sequence, number) else { return message };
+        self.last = number;
         self.bytes += numbered.len() as u64;
         self.kept.push_back((self.last, numbered.clone()));
         self.is_last_kept = true;
@@ -64,6 +65,15 @@ impl Unacknowledged {
             self.bytes -= text.len() as u64;
             self.kept.pop_front();
         }
+    }
+
+    /// The session goes on, and the server has taken the messages up to this number. Where they were those of another program,
+    /// which left only the session, the next one follows them.
+    pub(in crate::proto) fn resume(&mut self, up_to: u64) {
+        if self.last == 0 {
+            self.last = up_to;
+        }
+        self.received(up_to);
     }
 
     /// The messages to send again, in their order.

@@ -104,6 +104,8 @@ pub struct Session<P: Payload> {
     shown_url: Arc<str>,
     negotiated: Negotiated,
     closing: Cause,
+    /// Whether the user closes for good, so that the server forgets the session.
+    for_good: bool,
     resume: Option<Box<Resume>>,
     sequence: Option<Sequence<P>>,
     outbox: Outbox,
@@ -130,7 +132,7 @@ impl<P: Payload> Session<P> {
         let clamped = settings.check::<P>()?;
         let roles = Roles::new(&settings.dialect, P::PARTS);
         let resume = match P::PARTS.resume {
-            true => Resume::new(settings.dialect.resume.as_ref(), settings.resume),
+            true => Resume::new(settings.dialect.resume.as_ref(), settings.resume, settings.resume_from.clone()),
             false => None,
         };
         let tokens = match &settings.token {
@@ -164,6 +166,7 @@ impl<P: Payload> Session<P> {
             shown_url: Arc::from(""),
             negotiated: Negotiated::default(),
             closing: Cause::ByUser,
+            for_good: true,
             resume: resume.map(Box::new),
             sequence: None,
             outbox: Outbox::new(settings.outbox),
@@ -183,7 +186,8 @@ impl<P: Payload> Session<P> {
         if P::PARTS.resume {
             self.sequence = Some(sequence);
             let rule = self.settings.dialect.resume.clone().unwrap_or_default();
-            self.resume = Resume::new(Some(&rule), self.settings.resume).map(Box::new);
+            let from = self.settings.resume_from.clone();
+            self.resume = Resume::new(Some(&rule), self.settings.resume, from).map(Box::new);
         }
     }
 
@@ -193,6 +197,13 @@ impl<P: Payload> Session<P> {
             return None;
         }
         self.resume.as_ref().map(|resume| resume.point())
+    }
+
+    /// Brings a point up to date, for a driver that shows it.
+    pub(crate) fn note_point(&self, point: &mut ResumePoint) {
+        if let Some(resume) = self.resume.as_ref().filter(|_| P::PARTS.resume) {
+            resume.note_point(point);
+        }
     }
 
     /// Tells the session what happened, and when. Time that goes back is taken as standing still.
@@ -365,6 +376,7 @@ impl<P: Payload> Session<P> {
     fn close(&mut self, code: u16, reason: String, dropped: bool) -> Result<(), Error> {
         check_close(code, &reason)?;
         self.closing = if dropped { Cause::Dropped } else { Cause::ByUser };
+        self.for_good = dropped || code == 1000;
         match self.state {
             State::Closed | State::Failed | State::Disconnecting => return Ok(()),
             State::Idle | State::BackingOff => {

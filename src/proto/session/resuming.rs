@@ -179,7 +179,7 @@ impl<P: Payload> Session<P> {
         let up_to = resume.rule().sends.as_ref().and_then(|rule| member(hello, &rule.hello)).and_then(resume::number);
         let Some(kept) = &mut resume.sends else { return };
         if resumed {
-            kept.received(up_to.unwrap_or_default());
+            kept.resume(up_to.unwrap_or_default());
         } else if kept.restart(mode == ResumeMode::FullBuffer) > 0 && mode != ResumeMode::FullBuffer {
             self.report(Error::new(ErrorKind::Closed, SESSION_GONE));
             return;
@@ -206,7 +206,11 @@ impl<P: Payload> Session<P> {
 
     /// The end. One that may be mended by a new `connect` keeps the session; after any other the server has no use for it.
     pub(super) fn leave_session(&mut self, cause: &Cause) {
-        let is_over = matches!(cause, Cause::ByUser | Cause::Dropped | Cause::ByServer(_));
+        let is_over = match cause {
+            Cause::ByUser => self.for_good,
+            Cause::Dropped | Cause::ByServer(_) => true,
+            _ => false,
+        };
         if let Some(resume) = self.resume.as_mut().filter(|_| is_over)
             && resume.forget() > 0
         {

@@ -72,6 +72,8 @@ pub struct Settings {
     pub silence: Option<Duration>,
     /// What a new connection does about what was under way on the old one.
     pub resume: ResumeMode,
+    /// Where the first connection goes on, if another program has left a point for it.
+    pub resume_from: Option<ResumePoint>,
     /// Makes the frame that asks for what was missed, on servers whose dialect has none.
     pub on_resume: Option<OnResume>,
     /// How messages wait to be sent.
@@ -118,6 +120,7 @@ impl Settings {
             health_interval: None,
             silence: None,
             resume: ResumeMode::default(),
+            resume_from: None,
             on_resume: None,
             outbox: OutboxRule::default(),
             max_requests: 256,
