@@ -1,187 +1,147 @@
-// The live view: listens to every event, and shows the stream, the totals and what happens to the connection.
-import { createClient } from 'everwire';
+// The live view: one client, what it receives, what happens to it, and the buttons that break things.
+import { createClient } from '/pkg/index.js';
+import { $, element, span } from './dom.js';
+import * as incidents from './incidents.js';
+import * as stream from './stream.js';
+import * as timeline from './timeline.js';
 
-const ROWS = 200;
-const LOG_LINES = 100;
-const SECONDS = 60;
+/** What the buttons break: the name of it, the word on the time line, and for how many seconds it lasts. */
+const BREAKS = {
+  drop: ['Socket dropped', 'drop'],
+  'expire-token': ['Token expired', 'token'],
+  freeze: ['Server frozen', 'freeze', 8],
+  refuse: ['Went offline', 'offline', 8],
+};
 
-const $ = (id) => document.getElementById(id);
-const [state, toggle, filter, pause, list, totals, log] = ['state', 'toggle', 'filter', 'pause', 'events', 'totals', 'log'].map($);
+/** What the states are called here. */
+const NAMES = {
+  idle: 'Not connected',
+  connecting: 'Connecting',
+  connected: 'Connected',
+  disconnecting: 'Closing',
+  disconnected: 'Lost',
+  reconnecting: 'Reconnecting',
+  'backing-off': 'Reconnecting',
+  failed: 'Failed',
+  closed: 'Disconnected',
+};
+const ENDED = ['idle', 'closed', 'failed'];
+const [state, toggle] = ['state', 'toggle'].map($);
+const userId = `page-${Math.random().toString(36).slice(2, 8)}`;
+let received = 0;
+/** When the next try is due. */
+let nextTry = 0;
+
+// `everwire demo` makes tokens, and lets itself be broken. Other servers that serve this page take any token.
+const isDemo = (await fetch('/', { method: 'HEAD' })).headers.has('everwire-demo');
 
 const client = await createClient({
   url: location.origin,
-  params: { api_key: 'demo', user_id: `page-${Math.random().toString(36).slice(2, 8)}` },
-  // The demo's server takes any token. A real one would come from your own backend, fresh on every call.
-  token: async () => 'demo-token',
+  params: { api_key: 'demo', user_id: userId },
+  token: isDemo ? fetchToken : () => 'demo-token',
   maxAttempts: 0,
+  // Far quicker to notice silence than one would be elsewhere (35 s), for those who want to see it happen.
+  healthCheckInterval: 1500,
+  silenceTimeout: 4000,
+  stableAfter: 2000,
 });
 
-let received = 0;
-let waiting = [];
-const counts = new Map();
-const perSecond = new Array(SECONDS).fill(0);
+/** Called by the client whenever it needs a token, and a fresh one once the server says that the last has expired. */
+async function fetchToken() {
+  const response = await fetch(`/demo/token?user_id=${userId}`);
+  if (!response.ok) throw new Error(`no token: ${response.status}`);
+  incidents.note('Fetched a fresh token');
+  return response.text();
+}
 
 client.on('*', (event, type) => {
   if (type === 'connection.ok' || type === 'health.check') return;
   received += 1;
-  perSecond[SECONDS - 1] += 1;
-  counts.set(type, (counts.get(type) ?? 0) + 1);
-  if (pause.ariaPressed === 'true' || !fits(event, type)) return;
-  waiting.push({ event, type, at: new Date() });
-  // A hidden page paints nothing: what would not be seen anyway is let go.
-  if (waiting.length > ROWS) waiting.shift();
+  timeline.count();
+  stream.add(event, type);
 });
 
 client.onLifecycle((step) => {
+  if (step.type === 'backing-off') nextTry = performance.now() + step.delay;
   if (step.type === 'state') showState(step.new);
-  else note(describe(step));
+  else incidents.step(step);
 });
 
 // The program that serves this page tells at its end how much the page has seen.
 setInterval(() => {
-  if (client.state === 'connected') client.send({ type: 'demo.report', received }).catch((error) => note(error.message));
+  // A connection that is lost meanwhile is told of as such.
+  if (client.state === 'connected') client.send({ type: 'demo.report', received }).catch(() => {});
 }, 1000);
 
 function showState(now) {
-  state.textContent = now.replace('-', ' ');
+  timeline.enter(now);
+  state.textContent = NAMES[now];
   state.dataset.state = now;
-  toggle.textContent = ['idle', 'closed', 'failed'].includes(now) ? 'Connect' : 'Disconnect';
+  const ended = ENDED.includes(now);
+  toggle.textContent = ended ? 'Connect' : 'Disconnect';
+  for (const button of document.querySelectorAll('[data-break]')) button.disabled = ended || !isDemo;
+  showSince();
 }
 
-toggle.addEventListener('click', () => (['idle', 'closed', 'failed'].includes(client.state) ? connect() : client.close()));
+function showSince() {
+  const waits = client.state === 'backing-off';
+  const time = waits ? `next try in ${span(Math.max(0, nextTry - performance.now()))}` : `for ${span(timeline.since())}`;
+  $('since').textContent = ENDED.includes(client.state) ? 'Press Connect to go on.' : time;
+}
+
+toggle.addEventListener('click', () => (ENDED.includes(client.state) ? connect() : client.close()));
 
 function connect() {
   // How it ends is told by the life cycle, which is shown.
   client.connect().catch(() => {});
 }
 
-function describe(step) {
-  switch (step.type) {
-    case 'connecting':
-      return `Connecting to ${step.url}${step.attempt > 1 ? `, try ${step.attempt}` : ''}`;
-    case 'connected':
-      return `Connected as ${step.connectionId}${step.downtime === undefined ? '' : ` after ${(step.downtime / 1000).toFixed(1)} s`}`;
-    case 'disconnected':
-      return `Connection lost: ${step.error.message}`;
-    case 'backing-off':
-      return `Next try in ${(step.delay / 1000).toFixed(1)} s: ${step.error.message}`;
-    case 'error':
-      return `Error: ${step.error.message}`;
-    case 'closed':
-      return `Ended: ${step.cause.message}`;
-    default:
-      return JSON.stringify(step);
+for (const button of document.querySelectorAll('[data-break]')) {
+  button.addEventListener('click', () => breakIt(button, button.dataset.break));
+}
+if (!isDemo) $('break-hint').textContent = 'For this the page has to be served by `everwire demo`.';
+
+async function breakIt(button, what) {
+  const [title, word, seconds] = BREAKS[what];
+  timeline.mark(word);
+  incidents.broken(title);
+  if (seconds !== undefined) showTime(button, seconds);
+  try {
+    const response = await fetch(`/demo/${what}${seconds === undefined ? '' : `?seconds=${seconds}`}`, { method: 'POST' });
+    if (!response.ok) incidents.note(`The demo did not do it: ${response.status}`, 'bad');
+  } catch {
+    incidents.note('The demo did not answer', 'bad');
   }
 }
 
-function note(text) {
-  log.prepend(element('li', {}, clock(new Date()), text));
-  while (log.children.length > LOG_LINES) log.lastChild.remove();
+/** A bar in the button that says how long it still lasts. */
+function showTime(button, seconds) {
+  button.querySelector('.left')?.remove();
+  const left = element('span', { className: 'left' });
+  button.append(left);
+  const shrinking = left.animate({ transform: ['scaleX(1)', 'scaleX(0)'] }, seconds * 1000);
+  shrinking.finished.then(() => left.remove(), () => {});
 }
 
-// What is written in the filter is looked for in the type and in the one line about the event.
-function fits(event, type) {
-  const wanted = filter.value.trim().toLowerCase();
-  return wanted === '' || `${type} ${about(event)}`.toLowerCase().includes(wanted);
-}
-
-filter.addEventListener('input', () => {
-  waiting = waiting.filter(({ event, type }) => fits(event, type));
-  for (const row of [...list.children]) if (!fits(row.shown.event, row.shown.type)) row.remove();
-  showEmpty();
-});
-
-pause.addEventListener('click', () => {
-  pause.ariaPressed = String(pause.ariaPressed !== 'true');
-  pause.textContent = pause.ariaPressed === 'true' ? 'Go on' : 'Pause';
-});
-
-/** One line about a GitHub event. */
-function about(event) {
-  const who = event.sender?.login ?? event.pusher?.name;
-  const thing = ['issue', 'pull_request', 'release', 'discussion', 'check_run', 'workflow_run', 'milestone', 'label', 'package']
-    .map((name) => event[name])
-    .find((value) => value !== null && typeof value === 'object');
-  const title = thing?.title ?? thing?.name ?? event.head_commit?.message?.split('\n')[0];
-  return [who, title && `“${title}”`, event.repository?.full_name].filter(Boolean).join(' · ');
-}
-
-function clock(date) {
-  return element('time', { dateTime: date.toISOString() }, date.toLocaleTimeString());
-}
-
-function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-function row({ event, type, at }) {
-  const line = element('summary', {}, clock(at), element('span', { className: 'type' }, type), element('span', { className: 'about' }, about(event)));
-  const details = element('details', {}, line);
-  // The whole event is written out only when somebody wants to see it.
-  details.addEventListener('toggle', () => details.append(element('pre', { tabIndex: 0 }, JSON.stringify(event, null, 2))), { once: true });
-  return element('li', { shown: { event, type } }, details);
-}
-
-function showEmpty() {
-  $('empty').hidden = list.children.length > 0;
+function showFigures() {
+  const { connects, tokenFetches } = client.stats();
+  $('received').textContent = received.toLocaleString();
+  $('rate').textContent = timeline.rate().toLocaleString();
+  $('connects').textContent = connects;
+  $('tokens').textContent = tokenFetches;
+  showSince();
+  stream.showFigures();
 }
 
 function paint() {
   requestAnimationFrame(paint);
-  if (waiting.length === 0) return;
-  list.prepend(...waiting.reverse().map(row));
-  waiting = [];
-  while (list.children.length > ROWS) list.lastChild.remove();
-  showEmpty();
+  stream.paint();
 }
 
-function showTotals() {
-  const most = Math.max(...counts.values(), 1);
-  const sorted = [...counts].sort(([a, countOfA], [b, countOfB]) => countOfB - countOfA || a.localeCompare(b));
-  sorted.forEach(([type, count], place) => {
-    const button = totals.children[place]?.firstChild ?? newTotal();
-    if (button.value !== type) [button.value, button.firstChild.textContent] = [type, type];
-    button.lastChild.textContent = count;
-    button.style.setProperty('--share', `${(100 * count) / most}%`);
-    button.ariaPressed = String(filter.value === type);
-  });
-}
-
-function newTotal() {
-  const button = element('button', { type: 'button' }, element('span', {}), element('span', { className: 'count' }));
-  button.addEventListener('click', () => {
-    filter.value = filter.value === button.value ? '' : button.value;
-    filter.dispatchEvent(new Event('input'));
-    showTotals();
-  });
-  totals.append(element('li', {}, button));
-  return button;
-}
-
-function showFigures() {
-  $('received').textContent = received.toLocaleString();
-  $('kinds').textContent = counts.size;
-  $('connects').textContent = client.stats().connects;
-}
-
-// Once a second: the rate is that of the second that has just passed.
-function tick() {
-  const rate = perSecond[SECONDS - 1];
-  perSecond.push(0);
-  perSecond.shift();
-  $('rate').textContent = rate.toLocaleString();
-  const most = Math.max(...perSecond, 1);
-  const points = perSecond.slice(0, -1).map((count, second) => `${second},${(19 - (18 * count) / most).toFixed(1)}`);
-  $('spark').firstElementChild.setAttribute('points', points.join(' '));
-}
-
-setInterval(tick, 1000);
 setInterval(() => {
+  if (document.hidden) return;
+  timeline.draw();
   showFigures();
-  // A list that is being used does not move under the finger.
-  if (!totals.matches(':hover, :focus-within')) showTotals();
-}, 250);
+}, 200);
 requestAnimationFrame(paint);
 connect();

@@ -2,7 +2,7 @@
 
 use crate::{
     args::DemoArgs,
-    connect,
+    connect, demo_controls,
     exit::Failure,
     output::Output,
     serve::{bind, replay},
@@ -100,11 +100,12 @@ fn server(args: &DemoArgs, pages: &Pages) -> Result<Server, Failure> {
 /// Listens on the port that was asked for; else on the usual one, or a free one where that is taken.
 async fn listen_somewhere(server: &Server, port: Option<u16>) -> Result<Running, Failure> {
     let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let more = |router| demo_controls::add(router, server.clone());
     match port {
-        Some(port) => bind(server, (here, port)).await,
-        None => match bind(server, (here, PORT)).await {
+        Some(port) => bind(server, (here, port), more).await,
+        None => match bind(server, (here, PORT), more).await {
             Ok(running) => Ok(running),
-            Err(_) => bind(server, (here, 0)).await,
+            Err(_) => bind(server, (here, 0), more).await,
         },
     }
 }
@@ -120,9 +121,12 @@ fn announce(output: Output, running: &Running, has_page: bool) {
 }
 
 async fn native_client(running: &Running) -> Result<Client, Failure> {
-    let builder = Client::builder(Dialect::stream()).url(running.url());
-    let client = builder.param("api_key", "demo").param("user_id", "native").token("demo-token").connect().await?;
-    Ok(client)
+    let builder =
+        Client::builder(Dialect::stream()).url(running.url()).param("api_key", "demo").param("user_id", "native");
+    let server = running.server().clone();
+    let token = move || future::ready(server.create_token("native", Some(demo_controls::TOKEN_LIFE)));
+    // Whatever the page breaks, this client survives as the page does.
+    Ok(builder.token_provider(token).max_attempts(0).connect().await?)
 }
 
 fn summarise(output: Output, received: u64, reported: &BTreeMap<String, u64>) {

@@ -3,6 +3,7 @@
 mod args;
 mod connect;
 mod demo;
+mod demo_controls;
 mod duration;
 mod exit;
 mod file;

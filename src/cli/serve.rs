@@ -1,6 +1,7 @@
 //! `everwire serve`: a server that logs what happens.
 
 use crate::{args::ServeArgs, exit::Failure, output::Output, signal::Interrupt, summary};
+use axum::Router;
 use everwire::server::{Activity, End, Recorded, Replay, Running, Server};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -24,7 +25,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     builder = builder.on_activity(move |activity| drop(log(output, activity)));
     let server = builder.build()?;
     let replay = replay(&server, &args.events, args.rate)?;
-    let running = bind(&server, (args.addr, args.port)).await?;
+    let running = bind(&server, (args.addr, args.port), |router| router).await?;
     let _ = output.note(
         &format!("listening on {}", running.url()),
         || json!({"log": "listening", "url": running.url(), "port": running.local_addr().port()}),
@@ -50,8 +51,12 @@ pub(crate) fn replay(server: &Server, events: &Path, rate: f64) -> Result<Option
 }
 
 /// Listens, and says which address is the trouble.
-pub(crate) async fn bind(server: &Server, address: (std::net::IpAddr, u16)) -> Result<Running, Failure> {
-    server.bind(address).await.map_err(|error| {
+pub(crate) async fn bind(
+    server: &Server,
+    address: (std::net::IpAddr, u16),
+    more: impl FnOnce(Router) -> Router,
+) -> Result<Running, Failure> {
+    server.bind_with(address, more).await.map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         Failure::machine(format!("cannot listen on {}: {cause}", std::net::SocketAddr::from(address)))
     })

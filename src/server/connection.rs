@@ -57,7 +57,7 @@ pub(super) async fn run(server: Arc<Shared>, protocol: Protocol, query: Query, m
     let outcome = tokio::select! {
         biased;
         order = connection.seat.ordered() => Outcome::Ordered(order),
-        outcome = connection.serve(query, &mut socket, &mut pending) => outcome,
+        outcome = connection.server.outage.unless_frozen(connection.serve(query, &mut socket, &mut pending)) => outcome,
     };
     let end = connection.finish(outcome, socket, pending).await;
     connection.ended(&end);

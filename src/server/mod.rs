@@ -21,6 +21,7 @@ mod builder;
 mod clock;
 mod connection;
 mod files;
+mod outage;
 mod protocol;
 mod queue;
 mod recorded;
@@ -43,6 +44,8 @@ use crate::{
 use axum::{
     Router,
     extract::{Query, State},
+    http::StatusCode,
+    response::IntoResponse,
     routing::get,
     serve::ListenerExt,
 };
@@ -70,6 +73,7 @@ struct Shared {
     registry: Arc<Registry>,
     sessions: sessions::Sessions,
     counters: activity::Counters,
+    outage: outage::Outage,
     observer: Option<builder::Observer>,
     www: Option<ServeDir>,
     pkg: Option<PathBuf>,
@@ -92,6 +96,18 @@ impl Server {
     /// # Errors
     /// [`ErrorKind::Connect`] if it cannot listen there, [`ErrorKind::InvalidState`] once the server was closed.
     pub async fn bind(&self, address: impl ToSocketAddrs) -> Result<Running, Error> {
+        self.bind_with(address, |router| router).await
+    }
+
+    /// As [`bind`](Self::bind), with more routes or layers: the function gets all that is served.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Self::bind).
+    pub async fn bind_with(
+        &self,
+        address: impl ToSocketAddrs,
+        more: impl FnOnce(Router) -> Router,
+    ) -> Result<Running, Error> {
         if self.shared.registry.is_closed() {
             return Err(Error::new(ErrorKind::InvalidState, "this server was closed for good: make another"));
         }
@@ -102,7 +118,7 @@ impl Server {
             // Events are small and must not wait for one another; a socket that refuses this still works.
             let _ = socket.set_nodelay(true);
         });
-        let router = files::serve(routes(), self.shared.pkg.as_deref()).with_state(self.shared.clone());
+        let router = more(files::serve(routes(), self.shared.pkg.as_deref()).with_state(self.shared.clone()));
         let (stop, stopped) = oneshot::channel::<()>();
         let (done, _) = watch::channel(false);
         let done_by = done.clone();
@@ -198,6 +214,20 @@ impl Server {
         self.refuse_connections(&Refusal::new(Refusal::TOKEN_EXPIRED, "the token has expired"))
     }
 
+    /// Neither reads nor writes anything for this time, counted from now, while every socket stays open: what a process that
+    /// hangs looks like from outside. To test how a client notices. [`close`](Self::close) and its kind still work, and so do
+    /// static files. Zero ends it.
+    pub fn freeze(&self, time: Duration) {
+        self.shared.outage.freeze(time);
+    }
+
+    /// Drops every socket without a close frame, and refuses new ones with the status 503 for this time, counted from now. To test
+    /// how a client waits for a network that is gone. Zero ends it. Returns how many sockets were dropped.
+    pub fn go_offline(&self, time: Duration) -> usize {
+        self.shared.outage.go_offline(time);
+        self.drop_connections()
+    }
+
     /// Closes every connection with 1001 and lets nobody in any more, for good; returns when all have gone, which takes at most
     /// the [close timeout](ServerBuilder::close_timeout). What was published before is delivered first, so a last event
     /// can tell clients the reason.
@@ -249,6 +279,10 @@ async fn accept(
     Query(query): Query<protocol::Query>,
     upgrade: upgrade::Upgrade,
 ) -> axum::response::Response {
+    if server.outage.is_offline() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    server.outage.thawed().await;
     let config = server.limits.socket_config();
     upgrade.accept(config, move |socket| connection::run(server, protocol, query, socket))
 }

@@ -138,3 +138,54 @@ async fn frames_against_the_rules_are_closed_with_the_code_for_it() {
         assert_eq!(next_close(&mut socket).await.0, want, "{frame:?}");
     }
 }
+
+#[tokio::test]
+async fn a_frozen_server_neither_reads_nor_writes_and_then_goes_on() {
+    let running = start(builder()).await;
+    let (mut socket, _) = connect(&running).await;
+    let server = running.server();
+    server.freeze(Duration::from_secs(60));
+    server.publish(&json!({"type": "late"})).unwrap();
+    socket.send(Message::text(r#"[{"type":"health.check"}]"#)).await.unwrap();
+    let mut dialling = Box::pin(dial_v2(&running));
+    assert!(timeout(Duration::from_millis(200), socket.next()).await.is_err(), "a frozen server says nothing");
+    assert!(timeout(Duration::from_millis(200), &mut dialling).await.is_err(), "nor does it answer a handshake");
+    assert_eq!(server.connections(), 1);
+    server.freeze(Duration::ZERO);
+    assert_eq!(next_json(&mut socket).await["type"], "late");
+    assert_eq!(next_json(&mut socket).await["type"], "health.check");
+    soon(dialling).await;
+}
+
+#[tokio::test]
+async fn a_freeze_ends_by_itself() {
+    let running = start(builder()).await;
+    let (mut socket, _) = connect(&running).await;
+    running.server().freeze(Duration::from_millis(100));
+    running.server().publish(&json!({"type": "late"})).unwrap();
+    assert_eq!(next_json(&mut socket).await["type"], "late");
+}
+
+#[tokio::test]
+async fn a_frozen_server_can_be_shut_down() {
+    let running = start(builder().close_timeout(Duration::from_millis(100))).await;
+    let (mut socket, _) = connect(&running).await;
+    running.server().freeze(Duration::from_secs(60));
+    let (close, ()) = tokio::join!(next_close(&mut socket), running.shutdown());
+    assert_eq!(close.0, 1001);
+}
+
+#[tokio::test]
+async fn a_server_that_is_offline_drops_everybody_and_refuses_with_503() {
+    let running = start(builder()).await;
+    let (mut socket, _) = connect(&running).await;
+    assert_eq!(running.server().go_offline(Duration::from_secs(60)), 1);
+    assert!(!matches!(soon(socket.next()).await, Some(Ok(_))), "no close frame");
+    let url = format!("ws://{}/api/v2/connect?api_key=key&stream-auth-type=jwt", running.local_addr());
+    match soon(tokio_tungstenite::connect_async(&url)).await {
+        Err(SocketError::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("refused is expected, not {other:?}"),
+    }
+    running.server().go_offline(Duration::ZERO);
+    connect(&running).await;
+}

@@ -2,7 +2,7 @@
 // EVERWIRE names the program whose embedded server is tested; default target/debug/everwire.
 import { launch } from './browser.mjs';
 import { startPeer } from './peer.mjs';
-import { startEmbedded, startPython } from './servers.mjs';
+import { startDemo, startEmbedded, startPython } from './servers.mjs';
 import { tests } from './harness.mjs';
 import './package.test.mjs';
 import './foreign.test.mjs';
@@ -14,7 +14,7 @@ const TIME_LIMIT = 30_000;
 const wanted = process.argv.slice(2).join(' ').toLowerCase();
 const browser = await launch();
 const peer = await startPeer();
-const servers = { peer, embedded: lazy(startEmbedded), python: lazy(startPython) };
+const servers = { peer, embedded: lazy(startEmbedded), demo: lazy(startDemo), python: lazy(startPython) };
 let failed = 0;
 let passed = 0;
 
@@ -33,6 +33,7 @@ for (const test of tests) {
 
 await browser.close();
 await servers.embedded.stop();
+await servers.demo.stop();
 await servers.python.stop();
 await peer.stop();
 // The line that cargo's tests end with too.

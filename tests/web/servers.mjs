@@ -4,12 +4,18 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const PROGRAM = process.env.EVERWIRE ?? `${ROOT}target/debug/everwire`;
 
 /** `everwire serve`, with the page and the package, replaying 50 events a second. */
 export function startEmbedded() {
-  const program = process.env.EVERWIRE ?? `${ROOT}target/debug/everwire`;
   const args = ['serve', '--dev', '--port', '0', '--www', 'www', '--pkg', 'pkg', '--rate', '50', '--json'];
-  return start(program, args, (line) => /:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]);
+  return start(PROGRAM, args, (line) => /:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]);
+}
+
+/** `everwire demo`, which the page can break, at 20 events a second. */
+export function startDemo() {
+  const args = ['demo', '--port', '0', '--www', 'www', '--pkg', 'pkg', '--rate', '20', '--json'];
+  return start(PROGRAM, args, (line) => /"url":"http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]);
 }
 
 /** The scenes of `tests/peers/websockets_server.py`. */
