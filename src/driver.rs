@@ -175,7 +175,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             self.dispatch.end_of_round(&mut self.failures);
             self.tell_failures();
             let ended = self.orphaned && self.session.state().is_end();
-            if ended || !busy && !gathered {
+            if ended || !busy {
                 self.publish();
                 return if ended { Poll::Ready(()) } else { Poll::Pending };
             }

@@ -59,15 +59,16 @@ impl ClientBuilder {
         self
     }
 
-    /// The size of the buffer that each connection has for reading, in bytes, from 512 to 1 MiB. By default it changes: 4 KiB
-    /// while little comes, 64 KiB while much comes. An event that a program keeps holds on to the buffer it was read into.
-    /// Native only.
+    /// How much each connection reads at once, in bytes, from 512 to 1 MiB. By default it changes: 4 KiB while little comes,
+    /// 64 KiB while much comes. A connection on which nothing comes has no buffer, and small events that a program keeps
+    /// hold on to none. Native only.
     pub fn read_buffer(mut self, bytes: usize) -> Self {
         self.socket.options.read_buffer(bytes);
         self
     }
 
-    /// The least memory for a connection that is mostly idle: a [`read_buffer`](Self::read_buffer) of 1 KiB. Native only.
+    /// The least memory, whatever comes: a [`read_buffer`](Self::read_buffer) of 1 KiB. An idle connection is as small without
+    /// it. Native only.
     pub fn small_buffers(mut self) -> Self {
         self.socket.options.small_buffers();
         self

@@ -173,8 +173,11 @@ impl Hasher for NameHasher {
         for word in words {
             self.add(u64::from_le_bytes(*word));
         }
-        if !rest.is_empty() {
-            self.add(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        match bytes.last_chunk::<8>() {
+            _ if rest.is_empty() => {}
+            // Some bytes count twice, and all count.
+            Some(last) => self.add(u64::from_le_bytes(*last)),
+            None => self.add(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))),
         }
     }
 

@@ -1,6 +1,7 @@
-//! The native socket: tokio-tungstenite over TCP or TLS.
+//! The native socket: WebSocket over TCP or TLS, dialled and written to by tokio-tungstenite.
 
 mod answer;
+mod buffer;
 #[cfg_attr(not(feature = "deflate"), path = "socket/no_deflate.rs")]
 mod deflate;
 mod dial;
@@ -10,6 +11,7 @@ mod head;
 #[cfg_attr(not(feature = "proxy"), path = "socket/no_proxy.rs")]
 mod proxy;
 mod queue;
+mod reader;
 mod tls;
 mod wire;
 
@@ -20,9 +22,10 @@ use crate::{
 };
 use deflate::{Deflater, Inflater};
 use failure::Failure;
-use futures::{FutureExt, Sink, Stream};
+use futures::{FutureExt, Sink};
 use proxy::Proxies;
 use queue::Queue;
+use reader::{Reader, Received};
 use std::{
     future::Future,
     pin::Pin,
@@ -49,11 +52,6 @@ pub(crate) type Payload = Event<Text, Bytes>;
 
 type WebSocket = WebSocketStream<Wire>;
 
-/// The size of a connection's buffer for reading while little comes, and while much comes: it is filled with zeros before
-/// each read. See `wire.rs`.
-const CALM_BUFFER: usize = 4 * 1024;
-const FLOOD_BUFFER: usize = 64 * 1024;
-
 /// The sizes that a connection's buffer for reading may have.
 const READ_BUFFERS: std::ops::RangeInclusive<usize> = 512..=1 << 20;
 
@@ -76,8 +74,10 @@ const MAX_REASON: usize = 123;
 /// Dials native sockets.
 pub(crate) struct SocketConnector {
     web_socket: WebSocketConfig,
-    /// Whether the buffer grows while much comes.
-    adapts: bool,
+    /// The largest message that is taken, in bytes.
+    limit: usize,
+    /// The size of the buffer for reading, if it does not follow what comes.
+    read_buffer: Option<usize>,
     tls: Arc<Tls>,
     proxies: Proxies,
     /// Compress from this size on, in bytes, where the server agrees.
@@ -92,14 +92,11 @@ impl SocketConnector {
             let message = "must be from 512 bytes to 1 MiB";
             return Err(Error::new(ErrorKind::Config, message).with_path("read_buffer"));
         }
-        let web_socket = WebSocketConfig::default()
-            .read_buffer_size(options.read_buffer.unwrap_or(CALM_BUFFER))
-            .write_buffer_size(WRITE_BUFFER)
-            .max_message_size(Some(config.max_message_size))
-            .max_frame_size(Some(config.max_message_size));
         Ok(Self {
-            web_socket,
-            adapts: options.read_buffer.is_none(),
+            // Only writing is left to that layer.
+            web_socket: WebSocketConfig::default().read_buffer_size(0).write_buffer_size(WRITE_BUFFER),
+            limit: config.max_message_size,
+            read_buffer: options.read_buffer,
             tls: Arc::new(Tls::new(&options)?),
             proxies: Proxies::new(&options)?,
             compresses: compression(&options)?,
@@ -112,21 +109,23 @@ impl Connector for SocketConnector {
     type Transport = Socket;
 
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket, Error>> + Send + 'static {
-        let (config, adapts, compresses) = (self.web_socket, self.adapts, self.compresses);
+        let (config, limit, compresses) = (self.web_socket, self.limit, self.compresses);
+        let reader = Reader::new(self.read_buffer, limit);
         let (tls, proxies) = (self.tls.clone(), self.proxies.clone());
         async move {
             let (stream, agreed, negotiated) =
                 dial::dial(&request, config, &tls, &proxies, compresses.is_some()).await?;
-            let limit = config.max_message_size.unwrap_or(usize::MAX);
             let inflater = agreed.map(|agreed| Box::new(Inflater::new(agreed, limit)));
             let deflater = agreed.zip(compresses).and_then(|(agreed, least)| Deflater::new(agreed, least));
-            Ok(Socket::new(layer(Wire::new(stream, inflater, adapts), config), deflater, adapts, negotiated))
+            Ok(Socket::new(layer(Wire::new(stream, inflater), config), reader, deflater, negotiated))
         }
     }
 }
 
 /// An open native socket.
 pub(crate) struct Socket {
+    reader: Reader,
+    /// Writes.
     web_socket: WebSocket,
     negotiated: Negotiated,
     deflater: Option<Box<Deflater>>,
@@ -140,9 +139,6 @@ pub(crate) struct Socket {
     /// Why writing failed. It shows once nothing more can be read: what the peer said before it left counts more.
     write_failure: Option<CloseInfo>,
     phase: Phase,
-    /// Whether the buffer grows while much comes, and whether it has.
-    adapts: bool,
-    is_large: bool,
 }
 
 enum Phase {
@@ -163,38 +159,31 @@ impl Transport for Socket {
         if !matches!(self.phase, Phase::Open) {
             return self.poll_linger(cx);
         }
-        let Poll::Ready(item) = Pin::new(&mut self.web_socket).poll_next(cx) else {
-            if self.adapts && self.write_failure.is_none() && self.fit_buffer(cx) {
-                return self.poll_recv(cx);
-            }
-            return match self.write_failure.take() {
+        let Poll::Ready(received) = self.reader.poll_next(self.web_socket.get_mut(), cx) else {
+            return match self.write_failure.take_if(|_| !self.reader.has_paused()) {
                 Some(info) => self.end(info),
                 None => Poll::Pending,
             };
         };
-        use tungstenite::Message::{Binary, Close, Frame, Ping, Pong, Text};
-        match item {
-            Some(Ok(Text(text))) => Poll::Ready(Incoming::Message(Event::from_text(text))),
-            Some(Ok(Binary(bytes))) => Poll::Ready(Incoming::Message(Event::from_binary(bytes))),
-            // The answer to a ping waits in the WebSocket layer: off with it.
-            Some(Ok(Pong(_))) => Poll::Ready(Incoming::Pong),
-            Some(Ok(Ping(_) | Frame(_))) => {
-                let _ = self.poll_web_socket_flush(cx);
+        match received {
+            Ok(Received::Text(text)) => Poll::Ready(Incoming::Message(Event::from_text(text))),
+            Ok(Received::Binary(bytes)) => Poll::Ready(Incoming::Message(Event::from_binary(bytes))),
+            Ok(Received::Pong) => Poll::Ready(Incoming::Pong),
+            Ok(Received::Ping(payload)) => {
+                self.answer(tungstenite::Message::Pong(payload), cx);
                 Poll::Ready(Incoming::Alive)
             }
-            // The answer is written if that takes no waiting; a peer that does not read has no claim to it.
-            Some(Ok(Close(frame))) => {
-                let _ = self.poll_web_socket_flush(cx);
+            Ok(Received::Close(frame)) => {
+                self.answer(tungstenite::Message::Close(frame.clone()), cx);
                 self.end(failure::closed_by_peer(frame))
             }
-            Some(Err(error)) => match failure::classify(error) {
+            Err(error) => match failure::classify(error) {
                 Failure::Broken(info) => self.end(info),
                 Failure::Violation(info, code) => {
                     self.tell_and_linger(info, code);
                     self.poll_linger(cx)
                 }
             },
-            None => self.end(failure::broken(None)),
         }
     }
 
@@ -244,8 +233,9 @@ impl Transport for Socket {
 }
 
 impl Socket {
-    fn new(web_socket: WebSocket, deflater: Option<Deflater>, adapts: bool, negotiated: Negotiated) -> Self {
+    fn new(web_socket: WebSocket, reader: Reader, deflater: Option<Deflater>, negotiated: Negotiated) -> Self {
         Self {
+            reader,
             web_socket,
             negotiated,
             deflater: deflater.map(Box::new),
@@ -255,29 +245,15 @@ impl Socket {
             closing: false,
             write_failure: None,
             phase: Phase::Open,
-            adapts,
-            is_large: false,
         }
     }
 
-    /// Nothing can be read. Changes the size of the buffer if that is due; tells whether to read again.
-    fn fit_buffer(&mut self, cx: &mut Context<'_>) -> bool {
-        let wire = self.web_socket.get_mut();
-        let grows = wire.has_stopped();
-        let shrinks = self.is_large && wire.is_calm();
-        if !grows && !shrinks {
-            return false;
+    /// Answers the peer, as far as that takes no waiting: one that does not read has no claim to it. After our close frame
+    /// nothing is answered.
+    fn answer(&mut self, answer: tungstenite::Message, cx: &mut Context<'_>) {
+        if Pin::new(&mut self.web_socket).start_send(answer).is_ok() {
+            let _ = self.poll_web_socket_flush(cx);
         }
-        // Neither what is to be written may be lost with the layer, nor that it is closing.
-        if self.closing || !matches!(self.poll_web_socket_flush(cx), Poll::Ready(Ok(()))) {
-            self.web_socket.get_mut().go_on();
-            return grows;
-        }
-        let size = if grows { FLOOD_BUFFER } else { CALM_BUFFER };
-        let config = self.web_socket.get_config().read_buffer_size(size);
-        self.web_socket = layer(self.web_socket.get_mut().take(shrinks), config);
-        self.is_large = grows;
-        true
     }
 
     fn end(&mut self, info: CloseInfo) -> Poll<Incoming<Payload>> {

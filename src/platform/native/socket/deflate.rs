@@ -4,7 +4,7 @@
 //! Compressed messages that come are inflated and handed on as one plain frame each; everything else passes as it is.
 //! Messages that go out are deflated before they are framed.
 
-use super::frames::Frames;
+use super::frames::{header_len, payload_len};
 use crate::proto::{Error, ErrorKind};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use std::{
@@ -224,7 +224,7 @@ impl Inflater {
             } else {
                 self.header.push(self.raw[self.start]);
                 self.start += 1;
-                if Frames::header_len(&self.header) != Some(self.header.len()) {
+                if header_len(&self.header) != Some(self.header.len()) {
                     continue;
                 }
                 self.begin();
@@ -238,7 +238,7 @@ impl Inflater {
     /// A header is complete.
     fn begin(&mut self) {
         let first = self.header[0];
-        self.left = Frames::payload_len(&self.header);
+        self.left = payload_len(&self.header);
         let is_masked = self.header[1] & 0x80 != 0;
         let begins = first & COMPRESSED != 0 && matches!(first & OPCODE, 1 | 2) && self.message.is_none();
         let continues = self.message.is_some() && first & (OPCODE | COMPRESSED) == 0;

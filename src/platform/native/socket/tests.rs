@@ -355,7 +355,7 @@ async fn the_buffer_follows_what_comes_and_nothing_is_lost() {
         }
         server.next().await
     });
-    assert!(!client.is_large);
+    assert!(!client.reader.buffer().is_large());
     let (mut got, mut was_large) = (0, false);
     while got < FLOOD {
         if let Incoming::Message(event) = next(&mut client).await {
@@ -365,16 +365,18 @@ async fn the_buffer_follows_what_comes_and_nothing_is_lost() {
                 client.send("heard".into()).expect("there is room");
             }
         }
-        was_large |= client.is_large;
+        was_large |= client.reader.buffer().is_large();
     }
     assert!(was_large);
     for _ in 0..40 {
         assert_eq!(text_of(next_message(&mut client).await), "calm");
         client.send("heard".into()).expect("there is room");
     }
+    let nothing_more = poll_fn(|cx| Poll::Ready(client.poll_recv(cx).is_pending())).await;
+    assert!(nothing_more);
+    assert!(!client.reader.buffer().is_large() && client.reader.buffer().is_gone());
     client.close(1000, "");
     end(&mut client).await;
-    assert!(!client.is_large && client.web_socket.get_config().read_buffer_size == CALM_BUFFER);
     assert_eq!(close_of(playing.await.expect("the server")).0, 1000);
 }
 
@@ -398,7 +400,7 @@ async fn a_buffer_of_a_wanted_size_is_left_alone() {
         while let Incoming::Message(_) = next(&mut client).await {
             got += 1;
         }
-        assert_eq!((got, client.is_large), (500, false));
+        assert_eq!((got, client.reader.buffer().is_large()), (500, false));
     }
 }
 

@@ -1,0 +1,135 @@
+//! The buffer of a connection for reading: there while something comes, large while much comes, and never kept alive by
+//! small messages that a program keeps (pitfall 19).
+
+use super::{super::Bytes, wire::Wire};
+use bytes::{Buf, BytesMut};
+use std::{
+    io,
+    pin::pin,
+    task::{Context, Poll},
+};
+use tokio::io::AsyncReadExt;
+
+/// The size while little comes, and while much comes.
+pub(super) const CALM: usize = 4 * 1024;
+pub(super) const FLOOD: usize = 64 * 1024;
+
+/// So many reads in a row that left no room mean that much comes; so many that brought little mean that it is over.
+const FULL: u8 = 2;
+const FEW: u8 = 16;
+
+/// A read that brought no more than this brought little. Less room than this says nothing.
+const LITTLE: usize = 1024;
+
+/// For how many reads messages are copied after it showed that some are kept.
+const WARY: u8 = 64;
+
+#[derive(Default)]
+pub(super) struct Buffer {
+    bytes: BytesMut,
+    /// How much is read at once: `None` if it was not chosen, and follows what comes.
+    chosen: Option<usize>,
+    is_large: bool,
+    /// Reads in a row that left no room, and that brought little.
+    full: u8,
+    little: u8,
+    /// Messages are copied for so many reads.
+    wary: u8,
+    /// Whether the last read left no room, and what it brought is not with the reader yet.
+    is_fresh: bool,
+}
+
+impl Buffer {
+    pub(super) fn new(chosen: Option<usize>) -> Self {
+        Self { chosen, ..Self::default() }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn size(&self) -> usize {
+        self.chosen.unwrap_or(if self.is_large { FLOOD } else { CALM })
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_gone(&self) -> bool {
+        self.bytes.capacity() == 0
+    }
+
+    /// Takes a header off, and the payload after it. A payload is a slice of the buffer where that is made for many and
+    /// soon used again, and else a copy: one message must not keep a buffer for many alive.
+    pub(super) fn take(&mut self, header: usize, payload: usize) -> Bytes {
+        self.bytes.advance(header);
+        if payload >= self.size() / 2 || self.size() > CALM && self.wary == 0 {
+            return self.bytes.split_to(payload).freeze();
+        }
+        let copy = Bytes::copy_from_slice(&self.bytes[..payload]);
+        self.bytes.advance(payload);
+        copy
+    }
+
+    /// Whether there is more to read only after a pause, in which readers use what they have: then the buffer is free again.
+    pub(super) fn take_pause(&mut self) -> bool {
+        std::mem::take(&mut self.is_fresh)
+    }
+
+    /// Reads once. `missing` is how much has to come for the next message, as far as that is known.
+    pub(super) fn poll_fill(
+        &mut self,
+        wire: &mut Wire,
+        cx: &mut Context<'_>,
+        missing: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.make_room(missing);
+        let room = self.bytes.capacity() - self.bytes.len();
+        let Poll::Ready(came) = pin!(wire.read_buf(&mut self.bytes)).poll(cx) else {
+            // A connection on which nothing comes has no buffer.
+            if self.bytes.is_empty() && (!self.is_large || self.little >= FEW) {
+                (self.bytes, self.is_large) = (BytesMut::new(), false);
+            }
+            return Poll::Pending;
+        };
+        let came = came?;
+        self.note(came, room);
+        Poll::Ready(Ok(came))
+    }
+
+    /// A message that is announced gets no more room than has come of it, at a time: it may never come.
+    fn make_room(&mut self, missing: usize) {
+        self.wary = self.wary.saturating_sub(1);
+        let wanted = self.size().max(missing.min(self.bytes.len()));
+        if self.bytes.try_reclaim(wanted) {
+            return;
+        }
+        let left = self.bytes.capacity() - self.bytes.len();
+        if self.bytes.capacity() > 0 && self.size() > CALM && self.wary == 0 {
+            // Somebody has messages of before: this buffer is his now.
+            self.wary = WARY;
+        }
+        if left < missing.min(wanted) || left < self.size() / 4 {
+            let mut larger = BytesMut::with_capacity(self.bytes.len() + wanted);
+            larger.extend_from_slice(&self.bytes);
+            self.bytes = larger;
+        }
+    }
+
+    fn note(&mut self, came: usize, room: usize) {
+        let was_filled = came == room;
+        if !was_filled {
+            self.full = 0;
+        } else if room >= LITTLE {
+            self.full = self.full.saturating_add(1);
+        }
+        self.little = if came <= LITTLE && !was_filled { self.little.saturating_add(1) } else { 0 };
+        self.is_fresh = was_filled && self.size() > CALM;
+        if self.chosen.is_none() && self.full >= FULL {
+            self.is_large = true;
+        }
+    }
+}
