@@ -7,6 +7,8 @@ import { tests } from './harness.mjs';
 import './package.test.mjs';
 import './foreign.test.mjs';
 import './page.test.mjs';
+import './packaging.test.mjs';
+import './react.test.mjs';
 import './readme.test.mjs';
 
 const TIME_LIMIT = 30_000;

