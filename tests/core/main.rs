@@ -26,5 +26,4 @@ mod recovery;
 mod requests;
 mod resilience;
 mod resume;
-mod resume_simulation;
 mod tokens;

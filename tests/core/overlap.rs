@@ -1,9 +1,9 @@
 //! A connection that is replaced before it is too old, without a moment in which there is none (S2-8).
 
-use super::{bed::*, resume::everwire, test};
+use super::{bed::*, jwt::jwt, resume::everwire, test};
 use everwire::{
     Lifecycle, State,
-    proto::{CloseInfo, Input, Message, Output, Settings},
+    proto::{CloseInfo, Input, Message, Output, Secret, Settings, TokenSource},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use std::time::Duration;
 struct Pair {
     bed: Bed,
     dialled: Vec<u64>,
+    /// The connections for which a token was asked.
+    asked: Vec<u64>,
     gone: Vec<u64>,
     sent: Vec<(u64, Value)>,
     events: Vec<u64>,
@@ -19,17 +21,21 @@ struct Pair {
 }
 
 impl Pair {
-    /// Connected on generation 1, with three events.
-    fn connected() -> Self {
-        let settings = Settings { max_age: Some(Duration::from_secs(600)), ..everwire() };
-        let mut pair = Self {
+    fn new(settings: Settings) -> Self {
+        Self {
             bed: Bed::new(settings),
             dialled: vec![],
+            asked: vec![],
             gone: vec![],
             sent: vec![],
             events: vec![],
             words: vec![],
-        };
+        }
+    }
+
+    /// Connected on generation 1, with three events.
+    fn connected() -> Self {
+        let mut pair = Self::new(Settings { max_age: Some(Duration::from_secs(600)), ..everwire() });
         pair.give(Input::Connect);
         pair.give(Input::Opened { generation: 1 });
         pair.hello(1, false, 0);
@@ -59,6 +65,7 @@ impl Pair {
         while let Some(output) = self.bed.session.poll() {
             match output {
                 Output::Dial { generation, .. } => self.dialled.push(generation),
+                Output::FetchToken { generation } => self.asked.push(generation),
                 Output::Abort { generation, .. } => self.gone.push(generation),
                 Output::Send { generation, message: Message::Text(text), .. } => {
                     assert!(!self.gone.contains(&generation), "written to a socket that is gone");
@@ -208,4 +215,58 @@ fn a_successor_that_is_refused_takes_the_usual_way() {
         (&[2, 1][..], &["renewing", "closing", "disconnected"][..])
     );
     assert_eq!((pair.bed.session.state(), pair.dialled.as_slice()), (State::Reconnecting, &[1, 2, 3][..]));
+}
+
+// The old connection is told that its session was taken over, by a successor that has died since: that other socket was our
+// own, and the client goes on.
+#[test]
+fn a_session_that_was_taken_over_by_a_successor_that_died_is_not_the_end() {
+    let mut pair = Pair::connected();
+    pair.grow_old();
+    pair.give(Input::Opened { generation: 2 });
+    pair.closed(2, None);
+    pair.closed(1, Some(4409));
+    assert_eq!(pair.bed.session.state(), State::BackingOff);
+    // Somebody else's socket is the end.
+    let mut pair = Pair::connected();
+    pair.closed(1, Some(4409));
+    assert_eq!(pair.bed.session.state(), State::Closed);
+}
+
+// S0-12, S2-8: a renewal of the token that is under way ends with the old connection, and begins anew on the next.
+#[test]
+fn a_renewal_of_the_token_survives_the_change_of_sockets() {
+    let seconds = Duration::from_secs;
+    let token = jwt(&json!({"iat": 1_000_000, "exp": 1_000_062}));
+    for outlived in [false, true] {
+        let settings = Settings {
+            token: TokenSource::Provider,
+            token_timeout: seconds(60),
+            max_age: Some(seconds(60)),
+            ..everwire()
+        };
+        let mut pair = Pair::new(settings);
+        let date = |pair: &mut Pair| {
+            let unix = seconds(1_000_000) + pair.bed.now.since_start();
+            pair.give(Input::Clock { unix });
+        };
+        date(&mut pair);
+        pair.give(Input::Connect);
+        pair.give(Input::Token { generation: 1, result: Ok(Secret::from(token.clone())) });
+        pair.give(Input::Opened { generation: 1 });
+        pair.hello(1, false, 0);
+        // A fifth of its life before its end the token is asked for, and does not come; then the connection is too old.
+        while pair.dialled.len() == 1 {
+            pair.keep_alive();
+        }
+        assert_eq!((pair.asked.as_slice(), pair.dialled.as_slice()), (&[1, 1][..], &[1, 2][..]));
+        pair.give(Input::Opened { generation: 2 });
+        if outlived {
+            pair.closed(1, Some(4409));
+        }
+        pair.hello(2, true, 0);
+        assert!(pair.gone.contains(&1), "nobody waits for the old answer any more");
+        pair.keep_alive();
+        assert_eq!(pair.asked, [1, 1, 2]);
+    }
 }

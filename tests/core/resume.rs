@@ -194,6 +194,23 @@ fn acknowledgements_go_by_count_or_by_time() {
     assert_eq!(line.sent, [json!({"type": "wire.ack", "up_to": 90})]);
 }
 
+// Found by the simulated world: the last event of a connection that was replaced came twice, and was never acknowledged.
+#[test]
+fn what_comes_again_is_acknowledged_again() {
+    let mut line = Line::connected(everwire());
+    line.events([1, 2]);
+    line.wait_for_timer();
+    line.reconnect();
+    line.hello(true, 2, 0);
+    line.sent.clear();
+    line.event(2);
+    line.wait_for_timer();
+    assert_eq!(
+        (line.sent.as_slice(), line.events.as_slice()),
+        (&[json!({"type": "wire.ack", "up_to": 2})][..], &[1, 2][..])
+    );
+}
+
 #[test]
 fn an_acknowledgement_never_comes_before_its_event() {
     let mut session = Session::<Event>::new(everwire()).unwrap();

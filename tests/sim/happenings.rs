@@ -2,12 +2,13 @@
 
 use super::{
     link::End,
-    rules::{Seen, Token},
-    server::{self, Reply},
+    rules::Token,
+    seen::Seen,
+    server::{self, Kind, Reply},
     world::{Event, World},
 };
 use everwire::{
-    Error, ErrorKind, Message, SendOptions, State,
+    Error, ErrorKind, State,
     proto::{CloseInfo, DialRequest, Input, NetworkChange, Secret},
 };
 use std::time::Duration;
@@ -32,9 +33,16 @@ pub(crate) enum Happening {
     Whim,
     UserConnects,
     UserCloses {
+        code: u16,
         dropped: bool,
     },
-    UserSends,
+    UserWants,
+    /// The socket has room again.
+    Room,
+    /// A session of the server gets events, whoever is connected.
+    Published,
+    /// The server answers a request.
+    Answered(u64, String),
 }
 
 /// A frame of the server.
@@ -70,7 +78,11 @@ impl World {
                 // A socket that is not open yet cannot close: its dial fails.
                 if !dialling {
                     let info = CloseInfo { code, ..Default::default() };
+                    let was_up = self.rules.up_on(wire);
                     self.fact(wire, stale, Input::Closed { generation: wire, info }, seen);
+                    if was_up && self.rules.up_on(wire) {
+                        self.rules.is_succeeded();
+                    }
                 }
             }
             Happening::ServerAlone(wire) => {
@@ -87,10 +99,23 @@ impl World {
             Happening::Whim if self.troubled() => self.whim(seen),
             Happening::Whim => {}
             Happening::UserConnects => self.user_connects(seen),
-            Happening::UserCloses { dropped } => {
-                self.give(Input::Close { code: 1000, reason: "client disconnect".into(), dropped }, seen);
+            Happening::UserCloses { code, dropped } => {
+                let effective = !self.rules.state.is_end() && self.rules.state != State::Disconnecting;
+                if effective {
+                    self.for_good = dropped || code == 1000;
+                }
+                self.give(Input::Close { code, reason: "client disconnect".into(), dropped }, seen);
             }
-            Happening::UserSends => self.user_sends(seen),
+            Happening::UserWants if self.speaks() => self.user_wants(seen),
+            Happening::UserWants => {}
+            Happening::Room => {
+                let generation = self.served().unwrap_or_default();
+                if self.now >= self.full_until && generation > 0 {
+                    self.give(Input::Room { generation }, seen);
+                }
+            }
+            Happening::Published => self.published(),
+            Happening::Answered(wire, reply) => self.answers(wire, &reply),
         }
     }
 
@@ -215,7 +240,9 @@ impl World {
 
     fn comes_up(&mut self, wire: u64, text: &str) {
         let open = self.wires.get(&wire).is_some_and(|wire| wire.server == End::Open && !wire.up.is_dead());
-        if open {
+        if open && self.rules.kind == Kind::Everwire {
+            self.session_receives(wire, text);
+        } else if open {
             let reply = self.rules.kind.receive(text, self.sent.contains_key(&wire), self.now);
             let think = self.random.up_to(Duration::from_millis(20));
             self.server_replies(wire, reply, think);
@@ -234,12 +261,13 @@ impl World {
             }
             Reply::Expired => self.sends_down(wire, Frame::Error(40), think),
             Reply::Alive(text) => self.sends_down(wire, Frame::Text(text), think),
-            Reply::Message(number) => {
-                let last = self.arrived.iter().rfind(|(_, on)| **on == wire).map_or(0, |(last, _)| *last);
-                self.rules.check(number > last, "(4) a message arrived out of order");
-                self.rules.check(self.arrived.insert(number, wire).is_none(), "(4) a message arrived twice");
+            Reply::Message(number) => self.arrives(wire, number),
+            Reply::Request(number, id) => {
+                self.arrives(wire, number);
+                self.is_asked(wire, number, id);
             }
-            Reply::Pong => {}
+            Reply::Pong | Reply::Channel => {}
+            Reply::Acknowledged(_) => self.rules.check(false, "an acknowledgement that nobody wants"),
             Reply::Nonsense => self.rules.check(false, "(4) the server does not understand the client"),
         }
     }
@@ -298,7 +326,9 @@ impl World {
             Frame::Error(code) => {
                 // Tokens that the server refuses count no more, if anybody listens.
                 let expired = matches!(code, 40..=42) && kind.tells_expiry() && self.rules.refreshable;
-                if expired && !stale && !self.closing() {
+                // What a successor is told is not looked at: it is asked again on the usual way.
+                let current = self.served().is_none_or(|served| served == wire);
+                if expired && !stale && current && !self.closing() {
                     self.rules.token = None;
                     self.rules.doubted |= code != 40;
                 }
@@ -307,6 +337,7 @@ impl World {
             Frame::Hello(text) | Frame::Text(text) => (text, None),
         };
         let is_event = self.feeding.event.is_some();
+        self.feeding.numbered = if kind == Kind::Everwire { server::numbered(&text) } else { None };
         self.rules.waited = None;
         let payload = Event::from_text(text);
         self.fact(wire, stale, Input::Message { generation: wire, payload }, seen);
@@ -317,6 +348,7 @@ impl World {
             self.check_error(wire, code);
         }
         self.feeding.event = None;
+        self.feeding.numbered = None;
     }
 
     /// Whether the user wants no connection any more.
@@ -329,6 +361,8 @@ impl World {
         let ended = rules.state.is_end();
         match code {
             _ if !rules.kind.tells_expiry() => rules.check(rules.up_on(wire), "an error that is an event ends nothing"),
+            4 if rules.kind == Kind::Everwire => rules.check(ended, "a fatal error is the end"),
+            17 if rules.kind == Kind::Everwire => rules.check(!ended, "an unknown error is tried again"),
             4 | 17 => rules.check(rules.up_on(wire), "an error that is an event ends nothing"),
             40 => rules.check(ended != rules.refreshable, "(7) a provider is asked again, a static token is the end"),
             43 => rules.check(ended, "a fatal error is the end"),
@@ -370,20 +404,10 @@ impl World {
         self.rules.check(may == taken, "connect is accepted at rest, and only then");
         self.rules.waits_for_ready();
         if may {
-            for _ in 0..4 {
+            for _ in 0..6 {
                 let at = self.random.seconds(120);
-                self.plan(at, Happening::UserSends);
+                self.plan(at, Happening::UserWants);
             }
-        }
-    }
-
-    fn user_sends(&mut self, seen: &mut Seen) {
-        for _ in 0..1 + self.random.below(3) {
-            let number = self.rules.next_message();
-            let text = format!(r#"{{"type":"mine","mine":{number}}}"#);
-            let send = Input::Send { id: number, message: Message::Text(text), options: SendOptions::new() };
-            let taken = self.give(send, seen);
-            self.rules.sends(taken);
         }
     }
 }

@@ -39,6 +39,12 @@ impl Wire {
         Self { client: End::Dialing, server: End::Dialing, up: Pipe::new(latency), down: Pipe::new(latency) }
     }
 
+    /// Whether nothing is slow or lost on it.
+    pub(crate) fn is_quick(&self) -> bool {
+        let quick = |pipe: &Pipe| !pipe.dead && pipe.latency < Duration::from_secs(1);
+        quick(&self.up) && quick(&self.down)
+    }
+
     /// Both pipes go dead, and nobody is told.
     pub(crate) fn stall(&mut self) {
         self.up.stall();

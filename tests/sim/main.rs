@@ -13,17 +13,23 @@ pub(crate) use core::prelude::v1::test;
 #[cfg(web)]
 pub(crate) use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod book;
+mod driver;
 mod happenings;
 #[cfg(native)]
 mod herd;
+mod keeper;
 mod link;
 mod random;
 mod rules;
+mod seen;
 mod server;
+mod session;
+mod user;
 mod whims;
 mod world;
 
-use rules::Seen;
+use seen::Seen;
 use std::ops::Range;
 use world::World;
 

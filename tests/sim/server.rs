@@ -11,6 +11,7 @@ pub(crate) enum Kind {
     StreamV1,
     Envelope,
     Raw,
+    Everwire,
 }
 
 /// What the server does with a frame.
@@ -24,6 +25,12 @@ pub(crate) enum Reply {
     Alive(String),
     /// A message of the user's.
     Message(u64),
+    /// One that wants a reply, and the id that is to stand in it.
+    Request(u64, u64),
+    /// It is told of a channel.
+    Channel,
+    /// The session has taken this event and those before it.
+    Acknowledged(u64),
     /// The answer to its own ping.
     Pong,
     /// The client is not what it should be: a bug of the client.
@@ -31,22 +38,25 @@ pub(crate) enum Reply {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 4] = [Kind::Stream, Kind::StreamV1, Kind::Envelope, Kind::Raw];
+    pub(crate) const ALL: [Kind; 5] = [Kind::Stream, Kind::StreamV1, Kind::Envelope, Kind::Raw, Kind::Everwire];
 
     pub(crate) fn name(self) -> &'static str {
-        ["stream", "stream-v1", "envelope", "raw"][self as usize]
+        ["stream", "stream-v1", "envelope", "raw", "everwire"][self as usize]
     }
 
-    /// The dialect, read from its JSON once.
+    /// The dialect, with requests and channels, read from its JSON once.
     pub(crate) fn dialect(self) -> Dialect {
-        static READ: OnceLock<[Dialect; 4]> = OnceLock::new();
-        let read = READ.get_or_init(|| [Dialect::stream(), Dialect::stream_v1(), Dialect::envelope(), Dialect::raw()]);
+        static READ: OnceLock<[Dialect; 5]> = OnceLock::new();
+        let read = READ.get_or_init(|| {
+            [Dialect::stream(), Dialect::stream_v1(), Dialect::envelope(), Dialect::raw(), Dialect::everwire()]
+                .map(|dialect| with_requests_and_channels(&dialect))
+        });
         read[self as usize].clone()
     }
 
     /// Whether the first frame of the client lets it in, rather than the URL.
     pub(crate) fn has_first_frame(self) -> bool {
-        matches!(self, Kind::Stream | Kind::Envelope)
+        matches!(self, Kind::Stream | Kind::Envelope | Kind::Everwire)
     }
 
     pub(crate) fn has_token(self) -> bool {
@@ -62,7 +72,7 @@ impl Kind {
         match self {
             Kind::StreamV1 => Some(judge(token_in(&request.url), now)),
             Kind::Raw => Some(Reply::Welcome),
-            Kind::Stream | Kind::Envelope => None,
+            Kind::Stream | Kind::Envelope | Kind::Everwire => None,
         }
     }
 
@@ -72,12 +82,16 @@ impl Kind {
             let first = match self {
                 Kind::Stream => text.contains(r#""user_details":{"id":"alice"}"#),
                 Kind::Envelope => text.starts_with(r#"{"type":"auth","data":{"token":"#),
+                Kind::Everwire => text.starts_with(r#"{"type":"wire.connect","version":1,"#),
                 Kind::StreamV1 | Kind::Raw => false,
             };
             return if first { judge(token_in(text), now) } else { Reply::Nonsense };
         }
         if let Some(number) = number_in(text, r#""mine":"#) {
-            return Reply::Message(number);
+            return number_in(text, r#""rid":"#).map_or(Reply::Message(number), |id| Reply::Request(number, id));
+        }
+        if channel_in(text).is_some() {
+            return Reply::Channel;
         }
         match self {
             Kind::Stream | Kind::StreamV1 if text.starts_with(r#"[{"type":"health.check","client_id":"c-"#) => {
@@ -85,6 +99,11 @@ impl Kind {
             }
             Kind::Envelope if text == r#"{"type":"ping"}"# => Reply::Alive(r#"{"type":"pong"}"#.to_owned()),
             Kind::Envelope if text == r#"{"type":"pong","data":null}"# => Reply::Pong,
+            Kind::Everwire if text == r#"{"type":"wire.ping"}"# => Reply::Alive(r#"{"type":"wire.pong"}"#.to_owned()),
+            Kind::Everwire if text == r#"{"type":"wire.pong"}"# => Reply::Pong,
+            Kind::Everwire if text.starts_with(r#"{"type":"wire.ack","#) => {
+                number_in(text, r#""up_to":"#).map_or(Reply::Nonsense, Reply::Acknowledged)
+            }
             _ => Reply::Nonsense,
         }
     }
@@ -96,6 +115,8 @@ impl Kind {
                 format!(r#"{{"type":"health.check","connection_id":"c-{wire}","me":{{"id":"alice"}}}}"#)
             }
             Kind::Envelope => format!(r#"{{"type":"auth_ok","data":{{"connection_id":"c-{wire}"}}}}"#),
+            // Of a session that never was.
+            Kind::Everwire => r#"{"type":"wire.hello","session":"s0-","connection_id":"c-0"}"#.to_owned(),
             Kind::Raw => String::new(),
         }
     }
@@ -105,9 +126,27 @@ impl Kind {
             Kind::Stream | Kind::StreamV1 => {
                 format!(r#"{{"type":"connection.error","error":{{"code":{code},"message":"no"}}}}"#)
             }
+            Kind::Everwire => format!(r#"{{"type":"wire.error","code":{code},"message":"no"}}"#),
             Kind::Envelope | Kind::Raw => format!(r#"{{"type":"error","data":{{"code":{code},"message":"no"}}}}"#),
         }
     }
+}
+
+fn with_requests_and_channels(dialect: &Dialect) -> Dialect {
+    let parts = [
+        r#"{"requests":{"id":"rid","reply_types":["reply"],"error":"failed"},"#,
+        r#""channels":{"field":"channel","subscribe":{"sub":"${channel}"},"unsubscribe":{"unsub":"${channel}"}},"#,
+    ];
+    Dialect::from_json(&[&parts.concat(), &dialect.to_json()[1..]].concat()).expect("a dialect")
+}
+
+/// The channel in a frame that is about one, and whether it subscribes.
+pub(crate) fn channel_in(text: &str) -> Option<(bool, &str)> {
+    let (subscribe, rest) = match text.strip_prefix(r#"{"sub":""#) {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix(r#"{"unsub":""#)?),
+    };
+    Some((subscribe, rest.strip_suffix(r#""}"#)?))
 }
 
 /// An event in one of the shapes that servers write: the type first, last, escaped, or not there at all.
@@ -123,6 +162,21 @@ pub(crate) fn event(wire: u64, number: u64, random: &mut Random) -> String {
 /// The wire and the number of an event.
 pub(crate) fn event_number(text: &str) -> Option<(u64, u64)> {
     Some((number_in(text, r#""wire":"#)?, number_in(text, r#""n":"#)?))
+}
+
+/// The session that a frame names.
+pub(crate) fn session_in(text: &str) -> Option<u64> {
+    number_in(text, r#""session":"s"#)
+}
+
+/// The session and the number of an event of the dialect `everwire`.
+pub(crate) fn numbered(text: &str) -> Option<(u64, u64)> {
+    Some((number_in(text, r#""epoch":"#)?, number_in(text, r#""seq":"#)?))
+}
+
+/// Whether a reply says that something is wrong.
+pub(crate) fn fails(reply: &str) -> bool {
+    reply.contains(r#""failed":{"#)
 }
 
 /// The number of a message of the user's.
@@ -170,7 +224,7 @@ fn judge(token: Option<(u64, Duration)>, now: Duration) -> Reply {
     }
 }
 
-fn number_in(text: &str, member: &str) -> Option<u64> {
+pub(crate) fn number_in(text: &str, member: &str) -> Option<u64> {
     let rest = &text[text.find(member)? + member.len()..];
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()

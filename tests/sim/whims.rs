@@ -3,7 +3,7 @@
 use super::{
     happenings::{Frame, Happening},
     link::End,
-    rules::Seen,
+    seen::Seen,
     server,
     world::World,
 };
@@ -14,7 +14,7 @@ impl World {
     pub(crate) fn whim(&mut self, seen: &mut Seen) {
         let open = self.wires.iter().rev().find(|(_, wire)| wire.client == End::Open).map(|(wire, _)| *wire);
         let wire = open.unwrap_or_default();
-        match self.random.below(20) {
+        match self.random.below(24) {
             0 | 1 => self.cut(wire),
             2 => self.half_open(wire),
             3 => self.slow_down(wire),
@@ -38,13 +38,26 @@ impl World {
                 let again = self.random.seconds(20);
                 self.plan(again, Happening::UserConnects);
                 let dropped = self.random.chance(20);
-                self.happen(Happening::UserCloses { dropped }, seen);
+                let code = if dropped || self.random.chance(60) { 1000 } else { 4000 };
+                self.happen(Happening::UserCloses { code, dropped }, seen);
             }
             15 => self.happen(Happening::UserConnects, seen),
-            16 => self.happen(Happening::UserSends, seen),
+            16 | 18 => self.happen(Happening::UserWants, seen),
             17 => self.tokenless_until = self.now + self.random.seconds(30),
+            19 | 20 => self.fills_up(),
+            21 if self.rules.kind == server::Kind::Everwire && self.random.chance(40) => {
+                self.session_lost();
+                self.cut(wire);
+            }
             _ => self.stale(seen),
         }
+    }
+
+    /// The socket takes nothing for a while.
+    fn fills_up(&mut self) {
+        let time = self.random.seconds(20);
+        self.full_until = self.full_until.max(self.now + time);
+        self.plan_at(self.full_until, Happening::Room);
     }
 
     /// The wire breaks, perhaps in the middle of a frame: what is in it is lost.
@@ -75,7 +88,7 @@ impl World {
         }
     }
 
-    fn server_closes(&mut self, wire: u64, code: u16) {
+    pub(crate) fn server_closes(&mut self, wire: u64, code: u16) {
         let Some(link) = self.wires.get_mut(&wire).filter(|wire| !wire.down.is_dead()) else { return };
         link.server = End::Gone;
         let at = link.down.arrival(self.now, &mut self.random);
@@ -88,7 +101,9 @@ impl World {
             1 => Frame::Text(String::new()),
             2 => Frame::Binary,
             // Once more; never one that the server did not mean.
-            3 if self.sent.contains_key(&wire) => Frame::Hello(self.rules.kind.hello(wire)),
+            3 if self.sent.contains_key(&wire) && self.rules.kind != server::Kind::Everwire => {
+                Frame::Hello(self.rules.kind.hello(wire))
+            }
             _ => Frame::Text(r#"{"type":{"type":"connection.ok"},"x":[1,2,{"a":null}]}"#.to_owned()),
         };
         // Before the hello it is the wrong server, and that is the end: not too often.
@@ -125,6 +140,6 @@ impl World {
 impl server::Kind {
     /// Whether the codes of Stream mean something to it.
     pub(crate) fn tells_expiry(self) -> bool {
-        matches!(self, server::Kind::Stream | server::Kind::StreamV1)
+        matches!(self, server::Kind::Stream | server::Kind::StreamV1 | server::Kind::Everwire)
     }
 }

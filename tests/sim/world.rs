@@ -1,22 +1,23 @@
-//! One schedule: the agenda of what will happen, and the driver between the session and the models.
+//! One schedule: what it is about, and the agenda of what will happen.
 
 use super::{
+    book::{Book, Listener},
     happenings::{Frame, Happening},
+    keeper::Keeper,
     link::{End, Wire},
     random::Random,
-    rules::{Rules, Seen, Token},
+    rules::{Rules, Token},
+    seen::Seen,
     server::{self, Kind},
 };
 use everwire::{
-    ErrorKind, Message, State,
-    proto::{
-        BackoffRule, BreakerRule, Input, Lifecycle, Output, Secret, Session, Settings, Timestamp, TokenSource, UrlParts,
-    },
+    ErrorKind, OutboxRule, ResumeMode, State, WhenFull,
+    proto::{BackoffRule, BreakerRule, Input, Secret, Session, Settings, Timestamp, TokenSource, UrlParts},
 };
 use serde_json::json;
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     time::Duration,
 };
 
@@ -24,12 +25,16 @@ pub(crate) type Event = everwire::proto::Event<String, Vec<u8>>;
 
 /// How long a schedule lasts, in virtual time.
 const LENGTH: Duration = Duration::from_secs(330);
+/// From then on nobody has anything more to say, so that everything can have arrived by the end.
+const SPEECHES: Duration = Duration::from_secs(290);
 /// After this the world behaves, so that what can recover must have recovered by the end.
 const TROUBLE: Duration = Duration::from_secs(200);
 
 /// A breaker that opens soon enough to be seen.
 const BREAKER: BreakerRule = BreakerRule { failures: 3, pause: Duration::from_secs(10) };
 const MAX_AGE: Duration = Duration::from_secs(70);
+pub(crate) const POLICIES: [WhenFull; 4] =
+    [WhenFull::Error, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait];
 /// What the calendar of the server says when a schedule begins.
 pub(crate) const TODAY: Duration = Duration::from_secs(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -47,8 +52,20 @@ pub(crate) struct World {
     pub(crate) tokenless_until: Duration,
     /// What was sent on each connection that the server let in.
     pub(crate) sent: BTreeMap<u64, u64>,
-    /// The messages of the user's that reached the server, and on which connection.
+    /// The messages of the user's that reached the server, by their place among those written, and on which connection.
     pub(crate) arrived: BTreeMap<u64, u64>,
+    /// The session of the dialect `everwire`, what was taken in it, and what its listener has.
+    pub(crate) keeper: Keeper,
+    pub(crate) taken: BTreeSet<u64>,
+    pub(crate) last_taken: u64,
+    pub(crate) listener: Listener,
+    pub(crate) mode: ResumeMode,
+    /// Whether messages were reported that may not have been taken.
+    pub(crate) reported: bool,
+    /// Whether the user closes in such a way that the server forgets the session.
+    pub(crate) for_good: bool,
+    /// Until when the socket takes nothing.
+    pub(crate) full_until: Duration,
     pub(crate) tokens: u64,
     /// What the client's calendar said when the schedule began.
     calendar: Option<Duration>,
@@ -56,16 +73,20 @@ pub(crate) struct World {
     plans: u64,
     /// What the session is being told, and what came of it.
     pub(crate) feeding: Feeding,
-    trace: bool,
+    /// Why the last input was refused that was.
+    pub(crate) refusal: ErrorKind,
+    pub(crate) trace: bool,
 }
 
 /// What came of an input.
 #[derive(Default)]
 pub(crate) struct Feeding {
     /// Whether it was the time that had come.
-    timeout: bool,
+    pub(crate) timeout: bool,
     /// The event that is in it.
     pub(crate) event: Option<(u64, u64)>,
+    /// The session and the number of an event that is in it.
+    pub(crate) numbered: Option<(u64, u64)>,
     pub(crate) outputs: u32,
     pub(crate) aborts: u32,
     pub(crate) delivered: u32,
@@ -80,7 +101,7 @@ struct Planned {
 impl World {
     pub(crate) fn new(seed: u64, trace: bool) -> Self {
         let mut random = Random::new(seed);
-        let kind = Kind::ALL[(seed % 4) as usize];
+        let kind = Kind::ALL[(seed % 5) as usize];
         let refreshable = random.chance(70);
         let backoff = BackoffRule { max_attempts: if random.chance(50) { 0 } else { 5 }, ..Default::default() };
         let mut settings = Settings::new(kind.dialect(), url());
@@ -93,13 +114,29 @@ impl World {
         };
         settings.backoff = backoff;
         settings.breaker = random.chance(30).then_some(BREAKER);
-        settings.max_age = random.chance(30).then_some(MAX_AGE);
+        let resumes = kind == Kind::Everwire;
+        settings.max_age = random.chance(if resumes { 60 } else { 30 }).then_some(MAX_AGE);
+        let modes = [ResumeMode::SequenceId, ResumeMode::SequenceId, ResumeMode::FullBuffer, ResumeMode::None];
+        settings.resume = if resumes { random.pick(&modes) } else { ResumeMode::default() };
+        let mode = settings.resume;
+        settings.outbox = match random.below(6) {
+            0 => OutboxRule::OFF,
+            1..4 => OutboxRule {
+                messages: 1 + random.below(6) as usize,
+                bytes: 40 + random.below(200) as usize,
+                when_full: random.pick(&POLICIES),
+                ttl: random.chance(30).then(|| Duration::from_secs(1 + random.below(30))),
+            },
+            _ => OutboxRule::default(),
+        };
+        settings.max_requests = 4;
         settings.ping_interval = random.chance(30).then_some(Duration::from_secs(10));
         settings.seed = seed;
         // No calendar, one that is right, or one that is a day late or early.
         let calendar = random.pick(&[None, Some(TODAY), Some(TODAY - DAY), Some(TODAY + DAY)]);
         let latency = Duration::from_millis(1 + random.below(300));
         let mut rules = Rules::new(seed, kind, refreshable, backoff);
+        rules.book = Book::new(settings.outbox, settings.max_requests);
         rules.breaker = settings.breaker;
         rules.max_age = settings.max_age;
         rules.token = (!refreshable && kind.has_token()).then_some(Token { number: 0, renew_after: None });
@@ -114,17 +151,29 @@ impl World {
             tokenless_until: Duration::ZERO,
             sent: BTreeMap::new(),
             arrived: BTreeMap::new(),
+            keeper: Keeper::default(),
+            taken: BTreeSet::new(),
+            last_taken: 0,
+            listener: Listener::default(),
+            mode,
+            reported: false,
+            for_good: true,
+            full_until: Duration::ZERO,
             tokens: 0,
             calendar,
             agenda: BinaryHeap::new(),
             plans: 0,
             feeding: Feeding::default(),
+            refusal: ErrorKind::Closed,
             trace,
         };
         world.plan(Duration::ZERO, Happening::UserConnects);
         for _ in 0..16 {
             let at = world.random.up_to(TROUBLE);
             world.plan(at, Happening::Whim);
+        }
+        if resumes {
+            world.plan(Duration::from_secs(1), Happening::Published);
         }
         world
     }
@@ -136,6 +185,10 @@ impl World {
     pub(crate) fn plan_at(&mut self, at: Duration, happening: Happening) {
         self.plans += 1;
         self.agenda.push(Reverse(Planned { at, number: self.plans, happening }));
+    }
+
+    pub(crate) fn speaks(&self) -> bool {
+        self.now < SPEECHES
     }
 
     pub(crate) fn troubled(&self) -> bool {
@@ -160,6 +213,7 @@ impl World {
                 self.tell_time(seen);
                 self.give(Input::Timeout, seen);
                 self.rules.timer_served();
+                self.rules.holds(self.rules.book.timer_served(self.now));
             }
         }
         // The world has behaved for a while: whoever still wants a connection has one.
@@ -167,7 +221,26 @@ impl World {
         let settled = self.rules.state.is_end() || self.rules.state == State::Connected || just_lost;
         self.rules.check(settled, "no connection after a quiet time");
         self.pass(LENGTH);
+        self.everything_has_come();
+        let stats = self.session.stats();
+        seen.resumes += stats.resumes;
+        seen.duplicates += stats.duplicates;
+        seen.gaps += stats.gaps;
         self.finish(seen);
+    }
+
+    /// Rules 4 and 5, after a quiet time: every event has come, every message was taken, or the loss was told.
+    fn everything_has_come(&self) {
+        let settled = self.rules.up.filter(|(_, since)| *since + Duration::from_secs(30) < LENGTH);
+        let wire = settled.and_then(|(wire, _)| self.wires.get(&wire)).filter(|wire| wire.is_quick());
+        if self.rules.kind != Kind::Everwire || wire.is_none() {
+            return;
+        }
+        let all = (self.listener.epoch, self.listener.next) == (self.keeper.epoch, self.keeper.last + 1);
+        self.rules.check(all, "(5) an event is still missing after a quiet time");
+        self.rules.check(self.keeper.first == self.keeper.last + 1, "(5) what has arrived is not acknowledged");
+        let missing = self.rules.book.written() != self.taken.len();
+        self.rules.check(!missing || self.reported, "(4) a message is lost without a report");
     }
 
     /// A driver that has a calendar shows it.
@@ -184,7 +257,7 @@ impl World {
 
     /// The end: nothing is left, and nothing that comes late brings anything back (rule 9).
     fn finish(&mut self, seen: &mut Seen) {
-        self.happen(Happening::UserCloses { dropped: false }, seen);
+        self.happen(Happening::UserCloses { code: 1000, dropped: false }, seen);
         if self.rules.state == State::Disconnecting {
             if self.random.chance(50) {
                 let open = self.wires.iter().find(|(_, wire)| wire.client == End::Open).map(|(wire, _)| *wire);
@@ -195,132 +268,12 @@ impl World {
             }
         }
         self.rules.check(self.rules.state.is_end(), "(9) not ended after a close");
+        self.rules.check(self.rules.book.is_empty(), "(3) a message or a request has not settled");
         for _ in 0..4 {
             self.stale(seen);
         }
         self.give(Input::Timeout, seen);
         seen.stale += self.session.stats().stale_dropped;
-    }
-
-    /// Tells the session what happened, and does what it says.
-    pub(crate) fn give(&mut self, input: Input<Event>, seen: &mut Seen) -> bool {
-        if self.trace {
-            eprintln!("{:>12.3?} {input:?}", self.now);
-        }
-        let ended = self.rules.state.is_end() && !matches!(input, Input::Connect | Input::Close { .. });
-        let event = self.feeding.event.take();
-        self.feeding = Feeding { timeout: matches!(input, Input::Timeout), event, ..Feeding::default() };
-        let result = self.session.handle(Timestamp::after_start(self.now), input);
-        while let Some(output) = self.session.poll() {
-            if self.trace {
-                eprintln!("{:>12} → {output:?}", "");
-            }
-            self.feeding.outputs += 1;
-            self.act(output, seen);
-        }
-        self.rules.check(!ended || self.feeding.outputs == self.feeding.aborts, "(9) something after the end");
-        self.rules.check(self.feeding.outputs <= 16, "(8) too much at once");
-        if self.session.wants_room()
-            && let Some((generation, _)) = self.rules.up
-        {
-            let feeding = std::mem::take(&mut self.feeding);
-            self.give(Input::Room { generation }, seen);
-            self.feeding = feeding;
-        }
-        self.rest();
-        match result {
-            Ok(()) => true,
-            Err(error) => {
-                let expected = matches!(error.kind(), ErrorKind::InvalidState | ErrorKind::Closed);
-                self.rules.check(expected, "refused for no good reason");
-                false
-            }
-        }
-    }
-
-    fn rest(&self) {
-        let live = self.wires.values().filter(|wire| wire.client != End::Gone).count();
-        self.rules.rest(live, self.session.next_timeout().is_some());
-        self.rules.check(self.rules.state == self.session.state(), "a state was not told");
-        let named = self.session.connection_id().is_some();
-        let up = self.rules.state == State::Connected && self.rules.kind.has_hello();
-        self.rules.check(up == named, "the connection id belongs to a connection");
-    }
-
-    fn act(&mut self, output: Output<Event>, seen: &mut Seen) {
-        match output {
-            Output::Dial { generation, request } => {
-                self.rules.tries(self.feeding.timeout);
-                if self.rules.kind == Kind::StreamV1 {
-                    self.rules.shows(server::token_in(&request.url).map(|(number, _)| number));
-                }
-                self.wires.insert(generation, Wire::new(self.latency));
-                let live = self.wires.values().filter(|wire| wire.client != End::Gone).count();
-                self.rules.live(live);
-                self.dialled(generation, request);
-            }
-            Output::FetchToken { generation } => {
-                self.rules.fetches(generation, seen);
-                self.asked_for_token(generation);
-            }
-            Output::Send { generation, message, id } => {
-                let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
-                self.rules.check(open, "(4) written to a socket that is not open");
-                let Message::Text(text) = message else { return self.rules.check(false, "text alone is sent here") };
-                if let Some(number) = id {
-                    self.rules.check(number == server::mine(&text), "(4) another message");
-                    self.rules.writes(generation, number);
-                    seen.written += 1;
-                }
-                self.sends_up(generation, text);
-            }
-            Output::Ping { generation } => {
-                let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
-                self.rules.check(open, "a ping to a socket that is not open");
-                self.pings(generation);
-            }
-            Output::Accepted { id } => self.rules.accepts(id),
-            Output::Settled { id, .. } => {
-                // However many wait, all are told.
-                self.feeding.outputs -= 1;
-                self.rules.gives_up(id);
-            }
-            Output::Close { generation, .. } => {
-                let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
-                self.rules.check(open, "closing what is not open");
-                self.closes(generation);
-            }
-            Output::Abort { generation, .. } => {
-                self.feeding.aborts += 1;
-                self.rules.fetching.take_if(|fetching| *fetching == generation);
-                self.aborted(generation);
-            }
-            Output::Event(event) => {
-                seen.events += 1;
-                self.feeding.delivered += 1;
-                if let Some((wire, number)) = event.text().and_then(server::event_number) {
-                    self.rules.check(self.feeding.event == Some((wire, number)), "(2) an event out of nowhere");
-                    self.rules.delivers(wire, number);
-                }
-                self.rules.check(self.rules.up.is_some(), "(2) an event outside a connection");
-            }
-            Output::Lifecycle(step) => {
-                let open = self.wires.iter().find(|(_, wire)| wire.client == End::Open).map(|(wire, _)| *wire);
-                self.rules.step(&step, open, seen);
-                if let Lifecycle::Closed(cause) = &step {
-                    // Many a program tries again all the same.
-                    if !cause.is_intended() && self.troubled() && self.random.chance(60) {
-                        let again = self.random.seconds(20);
-                        self.plan(again, Happening::UserConnects);
-                    }
-                    // A driver drops the socket with the end.
-                    for wire in self.wires.values_mut() {
-                        wire.client = End::Gone;
-                    }
-                }
-            }
-            _ => self.rules.check(false, "an output nobody knows"),
-        }
     }
 
     /// Something of an old connection, or of one that never was.

@@ -195,6 +195,7 @@ impl<P: Payload> Session<P> {
         self.refreshed = false;
         self.connection_id = connection_id.clone();
         self.health.begin_anew();
+        self.taken_over = false;
         self.link = Link::Up;
         if P::PARTS.channels {
             self.channels.connected();
@@ -267,7 +268,11 @@ impl<P: Payload> Session<P> {
             return self.end(self.closing.clone());
         }
         let before_hello = self.link == Link::Hello;
-        let action = self.settings.dialect.close_action(info.code);
+        let action = match self.settings.dialect.close_action(info.code) {
+            // The server says that another socket has the session: a successor of this one, which has died since.
+            Action::Stop if P::PARTS.resume && self.taken_over && info.code != Some(1000) => Action::Retry,
+            action => action,
+        };
         let error = match (info.error, info.code) {
             (Some(error), _) => error,
             (None, Some(code)) => {

@@ -82,6 +82,8 @@ pub struct Session<P: Payload> {
     last_generation: u64,
     /// The connection that is to take the place of this one.
     successor: Option<Successor>,
+    /// Whether one has asked the server for the session of this connection: then it is ours that takes it over.
+    taken_over: bool,
     /// Tries since the last hello, the current one included.
     attempt: u32,
     tokens: Tokens,
@@ -151,6 +153,7 @@ impl<P: Payload> Session<P> {
             generation: 0,
             last_generation: 0,
             successor: None,
+            taken_over: false,
             attempt: 0,
             tokens,
             fetching: false,
@@ -376,9 +379,11 @@ impl<P: Payload> Session<P> {
     fn close(&mut self, code: u16, reason: String, dropped: bool) -> Result<(), Error> {
         check_close(code, &reason)?;
         self.closing = if dropped { Cause::Dropped } else { Cause::ByUser };
+        if matches!(self.state, State::Closed | State::Failed | State::Disconnecting) {
+            return Ok(());
+        }
         self.for_good = dropped || code == 1000;
         match self.state {
-            State::Closed | State::Failed | State::Disconnecting => return Ok(()),
             State::Idle | State::BackingOff => {
                 self.end(self.closing.clone());
                 return Ok(());

@@ -13,6 +13,8 @@ use std::{sync::Arc, time::Duration};
 /// How long the old connection stays at least when a successor did not come about.
 const RETRY: Duration = Duration::from_secs(5);
 
+const RENEWS: &str = "client renews the connection";
+
 /// A connection that is to take the place of the current one.
 pub(super) struct Successor {
     pub(super) generation: u64,
@@ -49,6 +51,7 @@ impl<P: Payload> Session<P> {
     pub(super) fn successor_opened(&mut self) {
         let Some(successor) = &mut self.successor else { return };
         successor.link = Link::Hello;
+        self.taken_over = true;
         let generation = successor.generation;
         self.timers.stop(Timer::Open);
         self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
@@ -88,8 +91,7 @@ impl<P: Payload> Session<P> {
 
     /// Its hello has come: it is the connection now, and from here on nothing of the old one is delivered.
     pub(super) fn promote(&mut self) {
-        let (generation, reason) = (self.generation, "client renews the connection");
-        self.outputs.push_back(Output::Abort { generation, code: 4000, reason });
+        self.outputs.push_back(Output::Abort { generation: self.generation, code: 4000, reason: RENEWS });
         self.adopt();
     }
 
@@ -98,6 +100,9 @@ impl<P: Payload> Session<P> {
     pub(super) fn outlived_by_successor(&mut self) -> bool {
         let waits = self.successor.as_ref().is_some_and(|successor| successor.link == Link::Hello);
         if waits {
+            if self.fetching {
+                self.outputs.push_back(Output::Abort { generation: self.generation, code: 1000, reason: RENEWS });
+            }
             self.adopt();
         }
         waits
@@ -107,6 +112,8 @@ impl<P: Payload> Session<P> {
         let Some(successor) = self.successor.take() else { return };
         self.generation = successor.generation;
         self.link = Link::Hello;
+        // A renewal of the token ends with the connection it was for; the next one begins its own.
+        self.fetching = false;
         self.attempt = 1;
         self.lost_at = Some(self.now);
         self.health.begin_anew();

@@ -43,6 +43,10 @@ impl<P: Payload> Session<P> {
         match number.map(|number| (number, resume.take_number(number))) {
             Some((_, Place::Duplicate)) => {
                 self.stats.duplicates += 1;
+                // Whoever sends it again has not heard that it arrived.
+                if self.count_event() {
+                    self.note();
+                }
                 return None;
             }
             Some((number, Place::After(from))) => self.gap(from, Some(number - 1)),

@@ -1,0 +1,224 @@
+//! Tells the session what happened, does what it says, and sees that the rules hold.
+
+use super::{
+    happenings::Happening,
+    link::{End, Wire},
+    seen::Seen,
+    server::{self, Kind},
+    world::{Event, Feeding, World},
+};
+use everwire::{
+    ErrorKind, Message, State,
+    proto::{Cause, Input, Lifecycle, Output, Timestamp},
+};
+
+impl World {
+    /// Tells the session what happened, and does what it says.
+    pub(crate) fn give(&mut self, input: Input<Event>, seen: &mut Seen) -> bool {
+        if self.trace {
+            eprintln!("{:>12.3?} {input:?}", self.now);
+        }
+        let ended = self.rules.state.is_end() && !matches!(input, Input::Connect | Input::Close { .. });
+        let Feeding { event, numbered, .. } = self.feeding;
+        self.feeding = Feeding { timeout: matches!(input, Input::Timeout), event, numbered, ..Feeding::default() };
+        let result = self.session.handle(Timestamp::after_start(self.now), input);
+        while let Some(output) = self.session.poll() {
+            if self.trace {
+                eprintln!("{:>12} → {output:?}", "");
+            }
+            self.feeding.outputs += 1;
+            self.act(output, seen);
+        }
+        self.rules.check(!ended || self.feeding.outputs == self.feeding.aborts, "(9) something after the end");
+        self.rules.check(self.feeding.outputs <= 16, "(8) too much at once");
+        if self.session.wants_room()
+            && self.now >= self.full_until
+            && let Some(generation) = self.served()
+        {
+            let feeding = std::mem::take(&mut self.feeding);
+            self.give(Input::Room { generation }, seen);
+            self.feeding = feeding;
+        }
+        self.rest();
+        match result {
+            Ok(()) => {
+                self.counts();
+                true
+            }
+            Err(error) => {
+                self.refusal = error.kind();
+                false
+            }
+        }
+    }
+
+    /// The connection that takes messages now.
+    pub(crate) fn served(&self) -> Option<u64> {
+        let (wire, _) = self.rules.up?;
+        self.wires.get(&wire).filter(|wire| wire.client == End::Open).map(|_| wire)
+    }
+
+    fn rest(&self) {
+        let live = self.wires.values().filter(|wire| wire.client != End::Gone).count();
+        self.rules.rest(live, self.session.next_timeout().is_some());
+        self.rules.check(self.rules.state == self.session.state(), "a state was not told");
+        if let Some(wire) = self.served().filter(|_| self.now >= self.full_until) {
+            self.rules.holds(self.rules.book.served(wire));
+        }
+        let named = self.session.connection_id().is_some();
+        let up = self.rules.state == State::Connected && self.rules.kind.has_hello();
+        self.rules.check(up == named, "the connection id belongs to a connection");
+    }
+
+    /// What the session counts is what there is.
+    pub(crate) fn counts(&self) {
+        let stats = self.session.stats();
+        self.rules.holds(self.rules.book.counts(stats.outbox_messages, stats.outbox_bytes, stats.outbox_overflows));
+        let settled = !self.rules.state.is_end() || self.rules.book.is_empty();
+        self.rules.check(settled, "(3) a message or a request has not settled");
+    }
+
+    fn act(&mut self, output: Output<Event>, seen: &mut Seen) {
+        match output {
+            Output::Dial { generation, request } => {
+                self.rules.tries(self.feeding.timeout);
+                seen.overlaps += u64::from(self.rules.state == State::Connected);
+                if self.rules.kind == Kind::StreamV1 {
+                    self.rules.shows(server::token_in(&request.url).map(|(number, _)| number));
+                }
+                self.wires.insert(generation, Wire::new(self.latency));
+                let live = self.wires.values().filter(|wire| wire.client != End::Gone).count();
+                self.rules.live(live);
+                self.dialled(generation, request);
+            }
+            Output::FetchToken { generation } => {
+                self.rules.fetches(generation, seen);
+                self.asked_for_token(generation);
+            }
+            Output::Send { generation, message, id } => {
+                let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
+                self.rules.check(open, "(4) written to a socket that is not open");
+                let Message::Text(text) = message else { return self.rules.check(false, "text alone is sent here") };
+                if let Some(number) = id {
+                    // However many waited, a close writes them all.
+                    self.feeding.outputs -= 1;
+                    self.rules.check(number == server::mine(&text), "(4) another message");
+                    self.rules.writes(generation, number);
+                    seen.written += 1;
+                } else if server::mine(&text) > 0 {
+                    self.feeding.outputs -= 1;
+                    self.rules.check(self.rules.kind == Kind::Everwire, "(4) written again");
+                    self.rules.check(self.rules.up_on(generation), "(4) written again to another socket");
+                    seen.again += 1;
+                } else if let Some((subscribe, name)) = server::channel_in(&text) {
+                    self.rules.check(self.rules.up_on(generation), "a channel is told of on another socket");
+                    let verdict = self.rules.book.tells(generation, subscribe, name);
+                    self.rules.holds(verdict);
+                    seen.told += 1;
+                }
+                self.sends_up(generation, text);
+            }
+            Output::Ping { generation } => {
+                let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
+                self.rules.check(open, "a ping to a socket that is not open");
+                self.pings(generation);
+            }
+            Output::Accepted { id } => {
+                self.feeding.outputs -= 1;
+                let verdict = self.rules.book.accepts(id);
+                self.rules.holds(verdict);
+            }
+            Output::Settled { id, error } => {
+                // However many wait, all are told.
+                self.feeding.outputs -= 1;
+                let up = self.rules.up.is_some();
+                let verdict = self.rules.book.settles(id, error.kind(), self.now, up, seen);
+                self.rules.holds(verdict);
+            }
+            Output::Reply { id, reply } => {
+                seen.replies += 1;
+                self.numbered();
+                let verdict = self.rules.book.replies(id);
+                self.rules.holds(verdict);
+                match reply {
+                    Ok(reply) => {
+                        let text = reply.text().unwrap_or_default();
+                        self.rules.check(server::mine(text) == id, "(3) the reply to another request");
+                        self.rules.check(!server::fails(text), "(3) a failure that is told as a success");
+                    }
+                    Err(error) => {
+                        self.rules.check(error.kind() == ErrorKind::Server, "(3) an error that is not the server's");
+                    }
+                }
+            }
+            Output::Close { generation, .. } => {
+                let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
+                self.rules.check(open, "closing what is not open");
+                self.closes(generation);
+            }
+            Output::Abort { generation, .. } => {
+                self.feeding.aborts += 1;
+                self.rules.fetching.take_if(|fetching| *fetching == generation);
+                self.aborted(generation);
+            }
+            Output::Event(event) => {
+                seen.events += 1;
+                self.feeding.delivered += 1;
+                self.numbered();
+                let text = event.text().unwrap_or_default();
+                if let Some((wire, number)) = server::event_number(text) {
+                    self.rules.check(self.feeding.event == Some((wire, number)), "(2) an event out of nowhere");
+                    self.rules.delivers(wire, number);
+                }
+                if self.rules.kind == Kind::Everwire && event.event_type() == "wire.hello" {
+                    self.rules.holds(self.listener.hello(server::session_in(text).unwrap_or_default()));
+                }
+                self.rules.check(self.rules.up.is_some(), "(2) an event outside a connection");
+            }
+            Output::Lifecycle(step) => {
+                let open = self.wires.iter().find(|(_, wire)| wire.client == End::Open).map(|(wire, _)| *wire);
+                self.rules.step(&step, open, seen);
+                self.listens(&step, seen);
+                if let Lifecycle::Closed(cause) = &step {
+                    // Many a program tries again all the same.
+                    if !cause.is_intended() && self.troubled() && self.random.chance(60) {
+                        let again = self.random.seconds(20);
+                        self.plan(again, Happening::UserConnects);
+                    }
+                    // A driver drops the socket with the end.
+                    for wire in self.wires.values_mut() {
+                        wire.client = End::Gone;
+                    }
+                }
+            }
+            _ => self.rules.check(false, "an output nobody knows"),
+        }
+    }
+
+    /// An event of a session is given to the listener.
+    fn numbered(&mut self) {
+        if let Some((epoch, seq)) = self.feeding.numbered.take() {
+            self.rules.holds(self.listener.event(epoch, seq));
+        }
+    }
+
+    /// What the steps mean for whoever listens to a session that goes on.
+    fn listens(&mut self, step: &Lifecycle, seen: &mut Seen) {
+        match step {
+            Lifecycle::Gap { from, to } => {
+                let keeper = &self.keeper;
+                let verdict = self.listener.gap(*from, *to, |epoch, seq| keeper.has_dropped(epoch, seq));
+                self.rules.holds(verdict);
+            }
+            Lifecycle::Error(error) if error.message().contains("session is gone") => self.reported = true,
+            Lifecycle::Disconnected { .. } if self.rules.kind != Kind::Everwire => {
+                self.rules.holds(self.rules.book.lost());
+            }
+            // The session is left, and the next one begins anew.
+            Lifecycle::Closed(Cause::ByUser) => self.listener.anew |= self.for_good,
+            Lifecycle::Closed(Cause::Dropped | Cause::ByServer(_)) => self.listener.anew = true,
+            Lifecycle::Overflow { dropped, .. } => seen.overflows += dropped,
+            _ => {}
+        }
+    }
+}
