@@ -1,4 +1,5 @@
-//! What networks do, between the real client and the real server: every fault is survived, and told by its right name.
+//! What networks do, between the real client and the real server: every fault is survived, told by its right name, and
+//! named rightly in the reconnect log (N-12).
 #![cfg(all(native, unix, feature = "cli"))]
 #![allow(clippy::disallowed_methods)] // the rule is for the crate
 
@@ -8,7 +9,7 @@ mod proxy;
 
 use common::Peer;
 use everwire::{
-    Client, ClientBuilder, Dialect, ErrorKind, Lifecycle,
+    Client, ClientBuilder, Dialect, ErrorKind, Lifecycle, Reason,
     server::{Running, Server},
 };
 use proxy::{Cut, Door, Faults, Proxy};
@@ -110,11 +111,32 @@ impl Scene {
         soon(self.faults.recv()).await.expect("the client is there")
     }
 
+    /// The reconnect log begins with this reason, and has none besides but those of the tries that may have failed since.
+    /// Each entry says in words what its error says. Call it once the wire is mended and events flow: then all is told.
+    fn names(&self, reason: Reason, tries: &[Reason]) {
+        named(&self.client, reason, tries);
+    }
+
     /// The next failure is this one.
     async fn tells(&mut self, kind: ErrorKind, words: &str) {
         let told = self.told().await;
         assert!(told.0 == kind && told.1.contains(words), "{told:?}, not {kind:?}: {words}");
     }
+}
+
+/// See [`Scene::names`].
+fn named(client: &Client, reason: Reason, tries: &[Reason]) {
+    let log = client.reconnect_log();
+    let shown: Vec<String> = log.iter().map(|entry| format!("{}: {entry}", entry.attempt)).collect();
+    assert_eq!(log.first().map(|entry| entry.reason), Some(reason), "{shown:?}");
+    for (entry, shown) in log.iter().zip(&shown).skip(1) {
+        assert!(tries.contains(&entry.reason) && entry.attempt > 0, "{shown}, after {reason}");
+    }
+    for (entry, shown) in log.iter().zip(&shown) {
+        assert!(shown.contains(entry.reason.as_str()) && shown.contains(entry.error.message()), "{shown}");
+        assert!(entry.unix.is_some(), "{shown} has no date");
+    }
+    assert!(log.windows(2).all(|two| two[0].at <= two[1].at), "{shown:?}");
 }
 
 #[tokio::test]
@@ -137,6 +159,7 @@ async fn a_slow_and_narrow_link_loses_nothing() {
     })
     .await;
     assert_eq!(scene.client.stats().dials, 1);
+    assert!(scene.client.reconnect_log().is_empty());
 }
 
 // Pitfall 2, S0-9: no FIN, no reset, just nothing.
@@ -151,6 +174,8 @@ async fn a_stall_is_noticed_by_its_silence() {
     assert!((Duration::from_millis(900)..Duration::from_millis(2_500)).contains(&noticed), "{noticed:?}");
     scene.proxy.heal();
     scene.flows().await;
+    scene.names(Reason::Silence, &[Reason::OpenTimeout]);
+    assert_eq!(scene.client.reconnect_log()[0].attempt, 0);
 }
 
 #[tokio::test]
@@ -161,15 +186,16 @@ async fn a_reset_is_a_connection_that_broke() {
     scene.tells(ErrorKind::Closed, "the connection broke").await;
     scene.flows().await;
     assert_eq!(scene.client.stats().reconnects, 1);
+    scene.names(Reason::Broken, &[]);
 }
 
 // Pitfall 20: half a frame is no event, and does no harm.
 #[tokio::test]
 async fn a_cut_in_the_middle_of_a_frame_loses_that_frame_alone() {
-    for (how, kind, words) in [
-        (Cut::Reset, ErrorKind::Closed, "the connection broke"),
-        (Cut::End, ErrorKind::Closed, "the connection broke"),
-        (Cut::Silence, ErrorKind::Timeout, "nothing came from the server for too long"),
+    for (how, kind, words, reason) in [
+        (Cut::Reset, ErrorKind::Closed, "the connection broke", Reason::Broken),
+        (Cut::End, ErrorKind::Closed, "the connection broke", Reason::Broken),
+        (Cut::Silence, ErrorKind::Timeout, "nothing came from the server for too long", Reason::Silence),
     ] {
         let mut scene = Scene::with(|faults| faults.cut = Some((3_000, how)), |builder| builder).await;
         soon(scene.client.ready()).await.unwrap();
@@ -179,6 +205,8 @@ async fn a_cut_in_the_middle_of_a_frame_loses_that_frame_alone() {
         // What was cut off is not delivered, in no part of it.
         scene.flows().await;
         assert_eq!(scene.client.stats().malformed, 0);
+        // The wire may cut the next connection too, before it is mended.
+        scene.names(reason, &[reason, Reason::OpenTimeout, Reason::HelloTimeout]);
     }
 }
 
@@ -191,6 +219,8 @@ async fn a_port_that_refuses_is_tried_until_it_does_not() {
     }
     scene.proxy.heal();
     scene.flows().await;
+    scene.names(Reason::Unreachable, &[Reason::Unreachable]);
+    assert!(scene.client.reconnect_log().len() >= 3);
 }
 
 // Pitfall 8: nothing waits for ever for an answer.
@@ -203,23 +233,25 @@ async fn a_server_that_accepts_and_never_answers_is_a_timeout() {
     scene.tells(ErrorKind::Timeout, "could not be opened in time").await;
     scene.proxy.heal();
     scene.flows().await;
+    scene.names(Reason::OpenTimeout, &[Reason::OpenTimeout]);
 }
 
 #[tokio::test]
 async fn an_end_in_the_handshake_or_before_the_hello_is_told_as_such() {
     // The answer to the handshake is about 220 bytes long, the hello some 130.
-    for (bytes, how, kind, words) in [
-        (60, Cut::Reset, ErrorKind::Connect, "broke during the handshake"),
-        (60, Cut::End, ErrorKind::Connect, "broke during the handshake"),
-        (60, Cut::Silence, ErrorKind::Timeout, "could not be opened in time"),
-        (300, Cut::Reset, ErrorKind::Closed, "the connection broke"),
-        (300, Cut::Silence, ErrorKind::Timeout, "the hello did not come in time"),
+    for (bytes, how, kind, words, reason) in [
+        (60, Cut::Reset, ErrorKind::Connect, "broke during the handshake", Reason::Unreachable),
+        (60, Cut::End, ErrorKind::Connect, "broke during the handshake", Reason::Unreachable),
+        (60, Cut::Silence, ErrorKind::Timeout, "could not be opened in time", Reason::OpenTimeout),
+        (300, Cut::Reset, ErrorKind::Closed, "the connection broke", Reason::Broken),
+        (300, Cut::Silence, ErrorKind::Timeout, "the hello did not come in time", Reason::HelloTimeout),
     ] {
         let mut scene = Scene::with(|faults| faults.cut = Some((bytes, how)), |builder| builder).await;
         let told = scene.told().await;
         assert!(told.0 == kind && told.1.contains(words), "{bytes} bytes, then {how:?}: {told:?}");
         scene.proxy.heal();
         scene.flows().await;
+        scene.names(reason, &[reason]);
     }
 }
 
@@ -268,6 +300,7 @@ async fn a_server_that_is_stopped_or_killed_is_left_and_found_again() {
     assert!(kind == ErrorKind::Timeout && words.contains("could not be opened in time"), "{words}");
     signal(&server, "-CONT");
     soon(client.ready()).await.unwrap();
+    named(&client, Reason::Silence, &[Reason::OpenTimeout, Reason::HelloTimeout]);
     while events.try_recv().is_ok() {}
     soon(events.recv()).await.unwrap();
 
@@ -281,5 +314,12 @@ async fn a_server_that_is_stopped_or_killed_is_left_and_found_again() {
     soon(client.ready()).await.unwrap();
     while events.try_recv().is_ok() {}
     soon(events.recv()).await.unwrap();
+    let log = client.reconnect_log();
+    // The kill comes before what could not be reached, if the log still goes back so far.
+    let reasons: Vec<Reason> = log.iter().map(|entry| entry.reason).collect();
+    assert_eq!(reasons.last(), Some(&Reason::Unreachable), "{reasons:?}");
+    let killed = reasons.iter().position(|reason| *reason == Reason::Broken);
+    let since = killed.map_or(&reasons[..], |killed| &reasons[killed + 1..]);
+    assert!(since.iter().all(|reason| *reason == Reason::Unreachable), "{reasons:?}");
     soon(client.close()).await;
 }
