@@ -13,13 +13,6 @@ use tokio_tungstenite::tungstenite::{
     handshake::server::{ErrorResponse, Request, Response},
 };
 
-/// The wire, as data: the token is a header, the first event is the hello, an `error` is an event like any other.
-const DIALECT: &str = r#"{
-    "name": "realtime",
-    "headers": { "Authorization": "Bearer ${token}" },
-    "hello": { "types": ["session.created"], "connection_id": "session.id" }
-}"#;
-
 /// What the model says.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
@@ -42,7 +35,7 @@ struct Refusal {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn main() -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(io)?;
-    let url = format!("ws://{}/v1/realtime?model=a-model", listener.local_addr().map_err(io)?);
+    let url = format!("ws://{}/v1/realtime", listener.local_addr().map_err(io)?);
     tokio::select! {
         answer = session(&url) => println!("\nthe whole answer: {}", answer?),
         result = model(listener) => result?,
@@ -53,8 +46,8 @@ pub(crate) async fn main() -> Result<(), Error> {
 /// Asks a question and puts the answer together.
 async fn session(url: &str) -> Result<String, Error> {
     // Large messages, long pauses; the token is in no log and no error.
-    let builder = Client::builder(Dialect::from_json(DIALECT)?).preset(Preset::LlmStream).url(url).token("sk-secret");
-    let client = builder.connect().await?;
+    let builder = Client::builder(Dialect::openai_realtime()).preset(Preset::LlmStream).url(url);
+    let client = builder.param("model", "a-model").token("sk-secret").connect().await?;
     println!("session {}", client.connection_id().unwrap_or_default());
     let mut events = client.events();
     client.send_json(&json!({"type": "session.update", "session": {"instructions": "Be brief."}})).await?;

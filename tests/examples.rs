@@ -2,6 +2,8 @@
 #![cfg(all(native, feature = "server"))]
 #![allow(clippy::disallowed_methods)] // they are programs of their own
 
+#[path = "../examples/channels.rs"]
+mod channels;
 #[path = "../examples/market_data.rs"]
 mod market_data;
 #[path = "../examples/openai_realtime.rs"]
@@ -33,4 +35,10 @@ fn the_realtime_session_gets_its_answer() {
 #[test]
 fn the_pool_serves_all_jobs() {
     pool::main().unwrap();
+}
+
+// S2-13
+#[test]
+fn the_channels_go_on_after_the_connection_was_cut() {
+    channels::main().unwrap();
 }
