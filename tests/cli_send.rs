@@ -149,7 +149,7 @@ async fn a_reply_that_does_not_come_is_a_failure() {
 async fn options_come_from_a_file_and_the_command_line_wins() {
     let (url, seen) = echo().await;
     let config = format!(
-        "url = \"{url}\"\ndialect = \"raw\"\nheader = [\"X-Test: file\"]\nno_reconnect = true\nmessage = \"from the file\"\nping-interval = \"20s\"\n[param]\na = \"b\"\nn = 1\n"
+        "url = \"{url}\"\ndialect = \"raw\"\nheader = [\"X-Test: file\"]\nno_reconnect = true\noutbox_bytes = 4096\noutbox-policy = \"wait\"\nmessage = \"from the file\"\nping-interval = \"20s\"\n[param]\na = \"b\"\nn = 1\n"
     );
     let config = file("options.toml", config.as_bytes());
     let config = config.to_str().unwrap();
@@ -171,16 +171,22 @@ async fn options_come_from_a_file_and_the_command_line_wins() {
         ]
     );
     // The variables WS_* count when they are asked for, and what is given wins.
-    for (args, code) in [(&["--env"][..], 2), (&[], 0)] {
+    for (name, args, code) in [
+        ("WS_OPEN_TIMEOUT", &["--env"][..], 2),
+        ("WS_OPEN_TIMEOUT", &[], 0),
+        ("WS_OUTBOX_POLICY", &["--env"], 2),
+        ("WS_OUTBOX_POLICY", &[], 0),
+    ] {
         let mut command = everwire(&["send", "--config", config]);
-        command.args(args).env("WS_OPEN_TIMEOUT", "soon");
+        command.args(args).env(name, "soon");
         let (found, _, stderr) = finish(command).await;
         assert_eq!(found, Some(code), "{stderr}");
-        assert_eq!(stderr.contains("WS_OPEN_TIMEOUT"), code == 2, "{stderr}");
+        assert_eq!(stderr.contains(name), code == 2, "{stderr}");
     }
     for (text, want) in [
         ("url = 'ws://h'\ntoken = s3cret\n", "line 2"),
         ("colour = 'red'\n", "--colour"),
+        ("outbox_policy = 'later'\n", "--outbox-policy"),
         ("jitter = 2\ndialect = 'raw'\nurl = 'ws://h'\n", "backoff.jitter"),
         ("ping-interval = 1979-05-27\n", "ping-interval"),
     ] {
@@ -203,6 +209,9 @@ async fn wrong_options_of_a_connection_are_named() {
         (&["--max-message-size", "0"], "max_message_size"),
         (&["--read-buffer", "1"], "read_buffer"),
         (&["--resume", "some"], "sequence_id"),
+        (&["--outbox-policy", "later"], "drop-oldest"),
+        (&["--outbox-messages", "some"], "outbox-messages"),
+        (&["--outbox-ttl", "0s"], "OUTBOX_TTL"),
         (&["--breaker-pause", "1s"], "breaker"),
         (&["--breaker", "9"], "breaker"),
         (&["--max-age", "0"], "max_"),

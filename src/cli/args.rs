@@ -218,9 +218,18 @@ pub(crate) struct ConnectArgs {
     /// Go through the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY name, but not to the hosts of NO_PROXY
     #[arg(long)]
     pub(crate) proxy_from_env: bool,
-    /// The size of the buffer for reading, in bytes [default: 4096 to 65536, as much comes]
+    /// How much is read at once, in bytes [default: 4096 to 65536, as much comes]
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub(crate) read_buffer: Option<usize>,
+    /// How many messages may wait to be sent; 0: none, they fail without a connection [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) outbox_messages: Option<usize>,
+    /// How many bytes of them [default: 1048576]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) outbox_bytes: Option<usize>,
+    /// What becomes of a message for which there is no room [default: error]
+    #[arg(long, value_parser = ["error", "drop-oldest", "drop-newest", "wait"], value_name = "POLICY")]
+    pub(crate) outbox_policy: Option<String>,
     /// What a new connection does about what was under way: none, sequence_id or full_buffer [default: sequence_id]
     #[arg(long, value_parser = resume, value_name = "MODE")]
     pub(crate) resume: Option<ResumeMode>,
@@ -271,6 +280,9 @@ pub(crate) struct Times {
     /// How long --breaker stops trying [default: 60s]
     #[arg(long, value_parser = duration::parse, value_name = "TIME", requires = "breaker")]
     pub(crate) breaker_pause: Option<Duration>,
+    /// How long a message may wait to be sent [default: for ever]
+    #[arg(long, value_parser = duration::parse, value_name = "TIME")]
+    pub(crate) outbox_ttl: Option<Duration>,
     /// The age at which a connection is replaced by a new one
     #[arg(long, value_parser = duration::parse, value_name = "TIME")]
     pub(crate) max_age: Option<Duration>,

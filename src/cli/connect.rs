@@ -75,6 +75,14 @@ fn limits(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
     if let Some(bytes) = args.read_buffer {
         builder = builder.read_buffer(bytes);
     }
+    // As the variables of the environment have it: what is not given stays.
+    builder = builder.vars(|name| match name {
+        "WS_OUTBOX_MESSAGES" => args.outbox_messages.map(|messages| messages.to_string()),
+        "WS_OUTBOX_BYTES" => args.outbox_bytes.map(|bytes| bytes.to_string()),
+        "WS_OUTBOX_TTL" => args.times.outbox_ttl.map(|time| time.as_secs_f64().to_string()),
+        "WS_OUTBOX_POLICY" => args.outbox_policy.clone(),
+        _ => None,
+    });
     if let Some(mode) = args.resume {
         builder = builder.resume(mode);
     }
@@ -146,5 +154,32 @@ pub(crate) async fn close(client: &Client, interrupt: &mut Interrupt) {
     tokio::select! {
         () = client.close() => {}
         () = interrupt.wait() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+    use everwire::{OutboxRule, WhenFull};
+    use std::time::Duration;
+
+    fn outbox(options: &[&str]) -> OutboxRule {
+        let args = ["everwire", "listen", "ws://localhost", "--dialect", "raw"].iter().chain(options);
+        let Command::Listen(args) = Cli::try_parse_from(args).expect("right").command else { panic!("listen") };
+        let Ok(builder) = builder(&args.connect) else { panic!("a builder") };
+        builder.build().expect("a client").config().outbox
+    }
+
+    // N-6
+    #[tokio::test]
+    async fn the_outbox_is_as_the_options_say_and_else_as_the_client_has_it() {
+        assert_eq!(outbox(&[]), OutboxRule::default());
+        let some = outbox(&["--outbox-ttl", "1500ms", "--outbox-policy", "drop-oldest"]);
+        let ttl = Some(Duration::from_millis(1_500));
+        assert_eq!(some, OutboxRule { ttl, when_full: WhenFull::DropOldest, ..OutboxRule::default() });
+        assert_eq!(outbox(&["--outbox-messages", "0"]).messages, 0);
+        assert_eq!(outbox(&["--outbox-bytes", "77", "--outbox-policy", "wait"]).bytes, 77);
     }
 }

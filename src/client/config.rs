@@ -1,6 +1,6 @@
 //! What a client was built with, as it may be shown.
 
-use crate::proto::{BackoffRule, Settings};
+use crate::proto::{BackoffRule, OutboxRule, Settings};
 use std::time::Duration;
 
 /// The settings of a client (S1-14): what was asked for, or the default. No token, parameter or header is in it. What the
@@ -38,6 +38,8 @@ pub struct Config {
     pub health_check_interval: Option<Duration>,
     /// The silence after which a connection is dead; `None`: what the dialect says.
     pub silence_timeout: Option<Duration>,
+    /// How much may wait to be sent, and what happens beyond that.
+    pub outbox: OutboxRule,
     /// The largest message to take, in bytes.
     pub max_message_size: usize,
     /// How many events may wait for a reader that is busy.
@@ -63,6 +65,7 @@ impl Config {
             reconnect: settings.reconnect,
             health_check_interval: settings.health_interval,
             silence_timeout: settings.silence,
+            outbox: settings.outbox,
             max_message_size,
             event_capacity,
         }

@@ -1,7 +1,7 @@
-//! Settings from the environment: the variables `WS_*` (S1-1 to S1-11).
+//! Settings from the environment: the variables `WS_*` (S1-1 to S1-11, N-6).
 
 use super::ClientBuilder;
-use crate::proto::{Dialect, Error, ErrorKind};
+use crate::proto::{Dialect, Error, ErrorKind, WhenFull};
 use std::{env, time::Duration};
 
 impl ClientBuilder {
@@ -21,6 +21,10 @@ impl ClientBuilder {
     /// | `WS_RECONNECT_BACKOFF_BASE` | 1 s | [`backoff`](Self::backoff) |
     /// | `WS_RECONNECT_BACKOFF_MAX` | 60 s | [`backoff`](Self::backoff) |
     /// | `WS_RECONNECT_JITTER` | 0.1 | [`jitter`](Self::jitter) |
+    /// | `WS_OUTBOX_MESSAGES` | 1000, 0 for no outbox | [`outbox`](Self::outbox) |
+    /// | `WS_OUTBOX_BYTES` | 1048576 bytes | [`outbox`](Self::outbox) |
+    /// | `WS_OUTBOX_TTL` | `none`: as long as the client lives | [`outbox`](Self::outbox) |
+    /// | `WS_OUTBOX_POLICY` | `error`; `drop-oldest`, `drop-newest` or `wait` | [`outbox`](Self::outbox) |
     ///
     /// Times are in seconds and may have a fraction. What is wrong is an error of `build`, with the name of the variable as
     /// its path. In a browser there is no environment, and there are no pings.
@@ -80,6 +84,21 @@ impl ClientBuilder {
         if let Some(jitter) = vars.share("WS_RECONNECT_JITTER") {
             self.settings.backoff.jitter = jitter;
         }
+        let outbox = &mut self.settings.outbox;
+        if let Some(messages) = vars.number("WS_OUTBOX_MESSAGES", 0) {
+            outbox.messages = messages;
+        }
+        if let Some(bytes) = vars.number("WS_OUTBOX_BYTES", 0) {
+            outbox.bytes = bytes;
+        }
+        match vars.text("WS_OUTBOX_TTL") {
+            Some(text) if text.eq_ignore_ascii_case("none") => outbox.ttl = None,
+            Some(_) => outbox.ttl = vars.time("WS_OUTBOX_TTL"),
+            None => {}
+        }
+        if let Some(policy) = vars.policy("WS_OUTBOX_POLICY") {
+            outbox.when_full = policy;
+        }
         let wrong = vars.wrong;
         self.wrong = self.wrong.or(wrong);
         self
@@ -122,6 +141,13 @@ impl Vars<'_> {
     fn share(&mut self, name: &str) -> Option<f64> {
         self.read(name, "must be above 0 and at most 1", |text| {
             text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0)
+        })
+    }
+
+    fn policy(&mut self, name: &str) -> Option<WhenFull> {
+        self.read(name, "must be error, drop-oldest, drop-newest or wait", |text| {
+            let policies = [WhenFull::Error, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait];
+            policies.into_iter().find(|policy| policy.as_str() == text.to_ascii_lowercase().replace('_', "-"))
         })
     }
 

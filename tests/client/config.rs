@@ -1,7 +1,7 @@
 //! Settings from the environment and from presets, and the pings they ask for.
 
 use super::peer::{Server, soon};
-use everwire::{Cause, Client, ClientBuilder, Dialect, ErrorKind, Preset};
+use everwire::{Cause, Client, ClientBuilder, Dialect, ErrorKind, OutboxRule, Preset, WhenFull};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -56,6 +56,28 @@ async fn each_variable_sets_its_own_and_what_is_not_set_stays() {
     let client = builder().vars(vars(&[("WS_PING_INTERVAL", "none"), ("WS_OPEN_TIMEOUT", "")])).build().unwrap();
     assert_eq!((client.config().ping_interval, client.config().event_capacity), (None, 5));
     assert_eq!(builder().vars(|_| None).build().unwrap().config(), builder().build().unwrap().config());
+}
+
+// N-6: so does each of the outbox.
+#[tokio::test]
+async fn the_outbox_can_be_set_by_variables() {
+    let built = |set: &[(&str, &str)], builder: ClientBuilder| builder.vars(vars(set)).build().unwrap().config().outbox;
+    let set = [
+        ("WS_OUTBOX_MESSAGES", "7"),
+        ("WS_OUTBOX_BYTES", "2048"),
+        ("WS_OUTBOX_TTL", "2.5"),
+        ("WS_OUTBOX_POLICY", "Drop_Oldest"),
+    ];
+    let ttl = Some(Duration::from_millis(2_500));
+    let rule = OutboxRule { messages: 7, bytes: 2048, ttl, when_full: WhenFull::DropOldest };
+    assert_eq!(built(&set, raw()), rule);
+    assert_eq!(built(&[], raw().outbox(rule)), rule);
+    assert_eq!(built(&[("WS_OUTBOX_TTL", "none")], raw().outbox(rule)), OutboxRule { ttl: None, ..rule });
+    assert_eq!(built(&[], raw()), OutboxRule::default());
+    for (name, value) in [("WS_OUTBOX_MESSAGES", "-1"), ("WS_OUTBOX_TTL", "0"), ("WS_OUTBOX_POLICY", "later")] {
+        let error = raw().vars(vars(&[(name, value)])).build().unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Config, Some(name)), "{value}");
+    }
 }
 
 // S1-12: what is wrong is named by its variable.
