@@ -3,30 +3,38 @@
 mod everwire;
 mod ezsockets;
 mod plain;
+mod yawc;
 
 use crate::{
+    documents::{Few, Whole},
     idle::Count,
     meter::{self, Meter},
     workload::DONE,
 };
+use ::everwire::codec::{FastJson, Json};
 
 /// In the order of the table; the first is what the others are compared with.
 pub const NAMES: [&str; 6] =
     [plain::RAW, plain::RAW_16K, everwire::ON, everwire::STREAM, ezsockets::NAME, plain::VALUE];
 
 /// What a program may ask of the events.
-pub const LISTENERS: [&str; 10] = [
+pub const LISTENERS: [&str; 12] = [
     plain::RAW,
     everwire::ONE,
     everwire::WILDCARDS,
     everwire::TEN,
     everwire::THOUSAND,
     everwire::STREAM,
-    everwire::TYPED,
-    everwire::FAST,
+    everwire::FEW,
+    everwire::FEW_FAST,
+    everwire::WHOLE,
+    everwire::WHOLE_FAST,
     everwire::BORROWED,
     plain::VALUE,
 ];
+
+/// Those who read what was compressed; the first reads the same uncompressed.
+pub const INFLATERS: [&str; 3] = [plain::NOT_DEFLATED, yawc::NAME, everwire::DEFLATED];
 
 /// Those who write.
 pub const SENDERS: [&str; 4] = [plain::SEND, plain::FEED, everwire::SEND, everwire::SEND_MANY];
@@ -52,8 +60,14 @@ pub fn run(name: &str, port: u16, workload: &str) {
             everwire::STREAM => everwire::stream(port, workload).await,
             everwire::SEND => everwire::send(port, workload, 1).await,
             everwire::SEND_MANY => everwire::send(port, workload, BATCH).await,
-            everwire::TYPED => everwire::typed::<::everwire::codec::Json>(port, workload).await,
-            everwire::FAST => everwire::typed::<::everwire::codec::FastJson>(port, workload).await,
+            plain::NOT_DEFLATED => {
+                plain::raw(url.replace(workload, workload.trim_end_matches('z')).as_str(), plain::DEFAULT_BUFFER).await
+            }
+            yawc::NAME => yawc::run(&url).await,
+            everwire::FEW => everwire::typed::<Json, Few>(port, workload).await,
+            everwire::FEW_FAST => everwire::typed::<FastJson, Few>(port, workload).await,
+            everwire::WHOLE => everwire::typed::<Json, Whole>(port, workload).await,
+            everwire::WHOLE_FAST => everwire::typed::<FastJson, Whole>(port, workload).await,
             everwire::BORROWED => everwire::borrowed(port, workload).await,
             name if everwire::LISTENING.contains(&name) => everwire::on(name, port, workload).await,
             _ => panic!("no such client: {name}"),

@@ -4,6 +4,7 @@ use crate::{
     meter,
     workload::{DONE, Workload},
 };
+use flate2::{Compress, Compression, FlushCompress};
 use futures::{SinkExt, StreamExt};
 use std::time::{Duration, Instant};
 use tokio::{
@@ -15,6 +16,7 @@ use tokio_tungstenite::{
     tungstenite::{
         Message,
         handshake::server::{ErrorResponse, Request, Response},
+        http::HeaderValue,
     },
 };
 
@@ -44,9 +46,13 @@ pub fn end_with_standard_input() {
 async fn send_all(tcp: TcpStream) {
     let mut workload = None;
     #[allow(clippy::result_large_err)] // the signature is not ours
-    let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+    let look = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
         let pairs = request.uri().query().unwrap_or_default().split('&');
         workload = pairs.filter_map(|pair| pair.strip_prefix("api_key=")).find_map(Workload::parse);
+        if workload.as_ref().is_some_and(|workload| workload.deflated) {
+            let agreed = HeaderValue::from_static(DEFLATE);
+            response.headers_mut().insert("sec-websocket-extensions", agreed);
+        }
         Ok(response)
     };
     let mut socket = accept_hdr_async(tcp, look).await.expect("a handshake");
@@ -63,13 +69,16 @@ async fn send_all(tcp: TcpStream) {
         return;
     }
     let mut tcp = socket.into_inner();
-    let frames: Vec<Vec<u8>> = workload.texts().iter().map(|text| frame(text)).collect();
+    let frames: Vec<Vec<u8>> = match workload.deflated {
+        true => workload.texts().iter().map(|text| frame(COMPRESSED | TEXT, &deflated(text))).collect(),
+        false => workload.texts().iter().map(|text| frame(TEXT, text.as_bytes())).collect(),
+    };
     // A client that is done hangs up without a word.
     let _ = match workload.gap_us {
         0 => send_fast(&mut tcp, &frames, workload.events).await,
         gap => send_paced(&mut tcp, &frames, workload.events, Duration::from_micros(gap)).await,
     };
-    let _ = tcp.write_all(&frame(&format!("{{\"type\":\"{DONE}\"}}"))).await;
+    let _ = tcp.write_all(&frame(TEXT, format!("{{\"type\":\"{DONE}\"}}").as_bytes())).await;
     let _ = tcp.read(&mut [0; 64]).await;
 }
 
@@ -95,16 +104,32 @@ async fn send_paced(tcp: &mut TcpStream, frames: &[Vec<u8>], events: u64, gap: D
     Ok(())
 }
 
-/// A whole text message as an unmasked frame.
-fn frame(text: &str) -> Vec<u8> {
-    let mut frame = vec![0x81];
-    match text.len() {
+/// How frames begin.
+const TEXT: u8 = 0x81;
+const COMPRESSED: u8 = 0x40;
+
+/// What the server agrees to: every message is compressed by itself, so that it can be done beforehand.
+const DEFLATE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+
+/// A whole message as an unmasked frame.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
         length @ 0..126 => frame.push(length as u8),
         length => {
             frame.push(126);
             frame.extend(u16::try_from(length).expect("less than 64 KiB").to_be_bytes());
         }
     }
-    frame.extend(text.as_bytes());
+    frame.extend(payload);
     frame
+}
+
+/// A message as permessage-deflate (RFC 7692) has it.
+fn deflated(text: &str) -> Vec<u8> {
+    let mut deflated = Vec::with_capacity(text.len() + 64);
+    let mut compress = Compress::new(Compression::default(), false);
+    compress.compress_vec(text.as_bytes(), &mut deflated, FlushCompress::Sync).expect("compressed");
+    deflated.truncate(deflated.len() - 4);
+    deflated
 }

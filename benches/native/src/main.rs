@@ -4,6 +4,7 @@
 //! its own. Rounds are interleaved and ratios are taken within a round, so that a machine that slows down slows all.
 
 mod clients;
+mod documents;
 mod flood;
 mod idle;
 mod meter;
@@ -17,7 +18,7 @@ use std::{
 };
 use workload::Workload;
 
-const USAGE: &str = "usage: everwire-bench [rounds | idle]";
+const USAGE: &str = "usage: everwire-bench [rounds | idle | decoding]";
 
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -26,13 +27,17 @@ fn main() {
         ["idle-server"] => idle::serve(),
         ["idle-client", name, port] => idle::run(name, port.parse().expect("a port")),
         ["idle"] => compare_idle(),
+        ["decoding"] => documents::compare(5),
         ["client", name, port, workload] => clients::run(name, port.parse().expect("a port"), workload),
         [] => {
             compare(5);
+            documents::compare(5);
             compare_idle();
         }
         [rounds] => {
-            compare(rounds.parse().expect(USAGE));
+            let rounds = rounds.parse().expect(USAGE);
+            compare(rounds);
+            documents::compare(rounds);
             compare_idle();
         }
         _ => panic!("{USAGE}"),
@@ -42,9 +47,11 @@ fn main() {
 fn compare(rounds: usize) {
     let (_server, port) = start_server("server");
     let (events, floods, messages) = (&Workload::EVENTS[..], &Workload::EVENTS[..2], &Workload::MESSAGES[..]);
+    let deflated = &Workload::DEFLATED[..];
     let tables = [
         ("CPU of the client process per event", &clients::NAMES[..], events),
         ("What listeners, patterns and decoding add", &clients::LISTENERS[..], floods),
+        ("CPU of the client process per event, with permessage-deflate", &clients::INFLATERS[..], deflated),
         ("CPU of the client process per message sent", &clients::SENDERS[..], messages),
     ];
     let mut all = tables.map(|(title, clients, workloads)| table::Results::new(title, clients, workloads));

@@ -43,7 +43,8 @@ impl Meter {
     }
 }
 
-fn cpu_us() -> i64 {
+/// The processor time that this process took, in microseconds.
+pub fn cpu_us() -> i64 {
     let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the kernel tells");
     usage.user_time().num_microseconds() + usage.system_time().num_microseconds()
 }

@@ -26,15 +26,21 @@ pub struct Workload {
     pub gap_us: u64,
     /// Whether the client sends them.
     pub upwards: bool,
+    /// Whether they are compressed.
+    pub deflated: bool,
 }
 
 impl Workload {
     pub const fn down(title: &'static str, bytes: usize, events: u64, gap_us: u64) -> Self {
-        Self { title, bytes, events, gap_us, upwards: false }
+        Self { title, bytes, events, gap_us, upwards: false, deflated: false }
     }
 
     const fn up(title: &'static str, bytes: usize, events: u64) -> Self {
-        Self { title, bytes, events, gap_us: 0, upwards: true }
+        Self { title, bytes, events, gap_us: 0, upwards: true, deflated: false }
+    }
+
+    const fn deflated(title: &'static str, bytes: usize, events: u64) -> Self {
+        Self { title, bytes, events, gap_us: 0, upwards: false, deflated: true }
     }
 
     /// What clients read.
@@ -48,17 +54,23 @@ impl Workload {
     /// What clients write.
     pub const MESSAGES: [Self; 2] = [Self::up("150 B", 150, 100_000), Self::up("1 KB", 1024, 100_000)];
 
+    /// What clients read that is compressed, each message by itself.
+    pub const DEFLATED: [Self; 2] =
+        [Self::deflated("flood, 150 B", 150, 200_000), Self::deflated("flood, 1 KB", 1024, 100_000)];
+
     /// As a client asks for it: in the query parameter `api_key`.
     pub fn key(&self) -> String {
-        format!("{}x{}g{}{}", self.events, self.bytes, self.gap_us, if self.upwards { "up" } else { "" })
+        let (upwards, deflated) = (if self.upwards { "up" } else { "" }, if self.deflated { "z" } else { "" });
+        format!("{}x{}g{}{upwards}{deflated}", self.events, self.bytes, self.gap_us)
     }
 
     pub fn parse(key: &str) -> Option<Self> {
         let (events, rest) = key.split_once('x')?;
         let (bytes, gap_us) = rest.split_once('g')?;
+        let (gap_us, deflated) = gap_us.strip_suffix("z").map_or((gap_us, false), |gap_us| (gap_us, true));
         let (gap_us, upwards) = gap_us.strip_suffix("up").map_or((gap_us, false), |gap_us| (gap_us, true));
         let (bytes, events, gap_us) = (bytes.parse().ok()?, events.parse().ok()?, gap_us.parse().ok()?);
-        Some(Self { title: "", bytes, events, gap_us, upwards })
+        Some(Self { title: "", bytes, events, gap_us, upwards, deflated })
     }
 
     /// The texts of some events, of every type as often.

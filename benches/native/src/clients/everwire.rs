@@ -2,6 +2,7 @@
 
 use super::Meter;
 use crate::{
+    documents::Borrowed,
     idle::{self, Count},
     workload::{DONE, TYPES, Workload},
 };
@@ -10,10 +11,8 @@ use everwire::{
     codec::{Codec, FastJson},
 };
 use futures::{StreamExt, future::join_all};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::{
-    borrow::Cow,
-    collections::BTreeMap,
     hint::black_box,
     sync::{
         Arc, Mutex,
@@ -28,14 +27,17 @@ pub const ONE: &str = "everwire, one listener of everything";
 pub const WILDCARDS: &str = "everwire, 5 wildcards";
 pub const TEN: &str = "everwire, 10 listeners of each type";
 pub const THOUSAND: &str = "everwire, 1,000 listeners, one of each type hears";
-pub const TYPED: &str = "everwire, on_typed (serde_json)";
-pub const FAST: &str = "everwire, on_decoded (sonic-rs)";
-pub const BORROWED: &str = "everwire, on, and borrowed by sonic-rs";
+pub const FEW: &str = "everwire, four members, serde_json";
+pub const FEW_FAST: &str = "everwire, four members, sonic-rs";
+pub const WHOLE: &str = "everwire, every member, serde_json";
+pub const WHOLE_FAST: &str = "everwire, every member, sonic-rs";
+pub const BORROWED: &str = "everwire, every member, borrowed, sonic-rs";
+pub const DEFLATED: &str = "everwire, on(type, listener), compression(true)";
 pub const SEND: &str = "everwire, send each";
 pub const SEND_MANY: &str = "everwire, 64 sends at once";
 
 /// Those that count in listeners.
-pub const LISTENING: [&str; 5] = [ON, ONE, WILDCARDS, TEN, THOUSAND];
+pub const LISTENING: [&str; 6] = [ON, ONE, WILDCARDS, TEN, THOUSAND, DEFLATED];
 
 fn client(port: u16, workload: &str) -> Client {
     builder(port, workload).build().expect("a client")
@@ -62,7 +64,7 @@ fn starts(client: &Client, meter: &Arc<Mutex<Meter>>) -> Subscription {
 /// The listeners by which a program may hear of the events: patterns, how many of each, and how many of other types.
 fn listeners(name: &str) -> (&'static [&'static str], usize, usize) {
     match name {
-        ON => (&TYPES, 1, 0),
+        ON | DEFLATED => (&TYPES, 1, 0),
         ONE => (&["*"], 1, 0),
         WILDCARDS => (&["message.*", "reaction.*", "typing.*", "user.**", "notification.*"], 1, 0),
         TEN => (&TYPES, 10, 0),
@@ -72,7 +74,7 @@ fn listeners(name: &str) -> (&'static [&'static str], usize, usize) {
 }
 
 pub async fn on(name: &str, port: u16, workload: &str) {
-    let client = client(port, workload);
+    let client = builder(port, workload).compression(name == DEFLATED).build().expect("a client");
     let events = Arc::new(AtomicU64::new(0));
     let (patterns, each, others) = listeners(name);
     for other in 0..others {
@@ -94,95 +96,18 @@ pub async fn on(name: &str, port: u16, workload: &str) {
     run(&client, events, if name == ONE { 2 } else { 0 }).await;
 }
 
-/// The document of an event, as a program would declare it.
-#[derive(Deserialize)]
-#[allow(dead_code)] // decoded, and no more
-struct Typed {
-    r#type: String,
-    cid: String,
-    seq: u64,
-    at: String,
-    user: Option<User>,
-    message: Option<Inner>,
-    text: String,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct User {
-    id: String,
-    name: String,
-    role: String,
-    online: bool,
-    teams: Vec<String>,
-    last_active: String,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct Inner {
-    id: String,
-    user: User,
-    mentions: Vec<u64>,
-    reactions: BTreeMap<String, u64>,
-    html: String,
-    silent: bool,
-    parent: Option<String>,
-}
-
-pub async fn typed<C: Codec + 'static>(port: u16, workload: &str) {
+pub async fn typed<C: Codec + 'static, T: DeserializeOwned + 'static>(port: u16, workload: &str) {
     let client = client(port, workload);
     let events = Arc::new(AtomicU64::new(0));
     for kind in TYPES {
         let events = events.clone();
-        let count = move |event: Typed| {
+        let count = move |event: T| {
             black_box(&event);
             events.fetch_add(1, Relaxed);
         };
-        client.on_decoded::<C, Typed>(kind, count).detach();
+        client.on_decoded::<C, T>(kind, count).detach();
     }
     run(&client, events, 0).await;
-}
-
-/// The same document, which borrows its texts from the event.
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct Borrowed<'a> {
-    r#type: &'a str,
-    cid: &'a str,
-    seq: u64,
-    at: &'a str,
-    #[serde(borrow)]
-    user: Option<BorrowedUser<'a>>,
-    #[serde(borrow)]
-    message: Option<BorrowedInner<'a>>,
-    text: &'a str,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct BorrowedUser<'a> {
-    id: &'a str,
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    role: &'a str,
-    online: bool,
-    teams: Vec<&'a str>,
-    last_active: &'a str,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct BorrowedInner<'a> {
-    id: &'a str,
-    #[serde(borrow)]
-    user: BorrowedUser<'a>,
-    mentions: Vec<u64>,
-    reactions: BTreeMap<&'a str, u64>,
-    #[serde(borrow)]
-    html: Cow<'a, str>,
-    silent: bool,
-    parent: Option<&'a str>,
 }
 
 pub async fn borrowed(port: u16, workload: &str) {

@@ -16,6 +16,7 @@ use tokio_tungstenite::{
 
 pub const RAW: &str = "tokio-tungstenite, read alone";
 pub const RAW_16K: &str = "the same with a buffer of 16 KiB";
+pub const NOT_DEFLATED: &str = "tokio-tungstenite, read alone, not compressed";
 pub const SEND: &str = "tokio-tungstenite, send each";
 pub const FEED: &str = "tokio-tungstenite, 64 fed, then flushed";
 pub const VALUE: &str = "tokio-tungstenite, serde_json::Value, map";
