@@ -71,7 +71,7 @@ function begin(title) {
   for (const details of list.querySelectorAll('details')) details.open = false;
   const badge = element('span', { className: 'badge' }, 'now …');
   const reason = element('span', { className: 'reason' }, clock(new Date()), ' ');
-  const steps = element('ol', { className: 'steps' });
+  const steps = element('ol', { className: 'steps', tabIndex: 0, ariaLabel: 'Step by step' });
   const summary = element('summary', {}, element('b', {}, title), badge, reason);
   list.prepend(element('li', {}, element('details', { open: true }, summary, steps)));
   while (list.children.length > MOST) list.lastChild.remove();

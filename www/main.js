@@ -75,7 +75,7 @@ setInterval(() => {
 
 function showState(now) {
   timeline.enter(now);
-  state.textContent = NAMES[now];
+  state.textContent = NAMES[now] ?? now;
   state.dataset.state = now;
   const ended = ENDED.includes(now);
   toggle.textContent = ended ? 'Connect' : 'Disconnect';

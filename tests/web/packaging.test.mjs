@@ -1,6 +1,7 @@
 // The package as people get it: packed, installed, bundled, and run wherever JavaScript runs.
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { serveFolder } from './folder.mjs';
 import { assert, test } from './harness.mjs';
@@ -25,7 +26,7 @@ const modules = (asked) => asked.filter((path) => path.endsWith('.wasm'));
 test('the tarball has what it needs, licences included, and nothing else', async () => {
   const { files } = await installed();
   assert.deepEqual(files, [
-    'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/everwire.js', 'dist/everwire_bg.wasm', 'dist/inline.js', 'dist/node.js',
+    'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/everwire.js', 'dist/everwire.js.map', 'dist/everwire_bg.wasm', 'dist/inline.js', 'dist/node.js',
     'index.d.ts', 'index.js', 'inline.d.ts', 'package.json', 'react.d.ts', 'react.js',
   ]);
 });
@@ -63,15 +64,24 @@ test('Vite builds it', async (t) => {
   assert.match(modules(asked)[0], /^\/assets\//);
 });
 
-test("Vite's development server serves it, without a setting", async (t) => {
+test("a newcomer's path: the tarball in an empty Vite project, the README's example, its development server, and no setting", async (t) => {
   const { app } = await installed();
+  const [, example] = /```js\n(.*?)```/s.exec(await readFile(join(app, 'node_modules/everwire/README.md'), 'utf8'));
+  await writeFile(join(app, 'newcomer.js'), example.replace('https://example.com', t.peer.ws));
+  await writeFile(join(app, 'newcomer.html'), '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./newcomer.js"></script>');
+  const shown = t.page.waitForEvent('console', (line) => line.text() === 'seen by a newcomer');
+  shown.catch(() => {}); // where another step fails first, that is what is told
   const vite = await tool('vite');
   const server = await vite.createServer({ root: app, configFile: false, logLevel: 'error', server: { port: 0, host: '127.0.0.1' } });
   try {
     await server.listen();
     const { port } = server.httpServer.address();
-    await t.page.goto(`http://127.0.0.1:${port}/?server=${encodeURIComponent(t.peer.ws)}`);
-    await t.page.waitForFunction(() => document.getElementById('shown').textContent === 'hello');
+    await t.page.route('**/token', (route) => route.fulfill({ body: 'a-fresh-token' }));
+    const before = t.peer.connections.length;
+    await t.page.goto(`http://127.0.0.1:${port}/newcomer.html`);
+    await t.peer.until((all) => all.length > before && all.at(-1).received.some((text) => text.includes('typing.start')));
+    t.peer.connections.at(-1).say('{"type":"message.new","text":"seen by a newcomer"}');
+    await shown;
   } finally {
     await server.close();
   }
@@ -102,6 +112,25 @@ test('esbuild builds it: with the module inside, and with the module copied besi
     const asked = await greets(t, out);
     assert.equal(modules(asked).length, copied ? 1 : 0, entry);
   }
+});
+
+test('a page that can fetch nothing, opened as a file, works with the module inside', async (t) => {
+  const { app } = await installed();
+  const esbuild = await tool('esbuild');
+  const out = join(app, 'out-file');
+  await esbuild.build({ entryPoints: [join(app, 'inline.js')], bundle: true, format: 'iife', logLevel: 'error', outfile: join(out, 'app.js') });
+  await writeFile(join(out, 'index.html'), '<!doctype html><p id="shown"></p><script src="app.js"></script>');
+  await t.page.goto(`${pathToFileURL(join(out, 'index.html'))}?server=${encodeURIComponent(t.peer.ws)}`);
+  await t.page.waitForFunction(() => document.getElementById('shown').textContent === 'hello');
+});
+
+test('the source map of the glue leads to its sources', async () => {
+  const { app } = await installed();
+  const dist = join(app, 'node_modules/everwire/dist');
+  assert.match(await readFile(join(dist, 'everwire.js'), 'utf8'), /\n\/\/# sourceMappingURL=everwire\.js\.map\n$/);
+  const { sources, sourcesContent } = JSON.parse(await readFile(join(dist, 'everwire.js.map'), 'utf8'));
+  assert.ok(sources.some((source) => source.endsWith('edge.js')));
+  assert.ok(sourcesContent.some((source) => source.includes('export class EverwireError')));
 });
 
 test('a bundle that imports nothing of it has nothing of it', async () => {

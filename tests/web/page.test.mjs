@@ -1,8 +1,10 @@
 // The live page: opened on the demo, which it breaks, on the embedded server, and on a server built on npm `ws`.
 import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { assert, test } from './harness.mjs';
 
 const REPORTS = new URL('../../reports/', import.meta.url);
+const AXE = new URL('fixtures/node_modules/axe-core/axe.min.js', import.meta.url);
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 /** What Chromium itself writes when a handshake is refused. */
 const REFUSED = 'Unexpected response code: 503';
@@ -182,6 +184,20 @@ test('the page is usable by keyboard alone', async (t) => {
 });
 
 for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing to mend in the page, ${colorScheme}, whole and broken`, async (t) => {
+    const { page } = t;
+    await open(t, await t.demo());
+    await atLeast(page, 'received', 20);
+    await page.evaluate(await readFile(AXE, 'utf8'));
+    const violations = () => page.evaluate(async () => (await globalThis.axe.run()).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`));
+    assert.deepEqual(await violations(), []);
+    await page.locator('[data-break="refuse"]').click();
+    await state(page, 'backing-off');
+    assert.deepEqual(await violations(), []);
+    await recovered(page);
+    assert.deepEqual(await violations(), []);
+  }, { context: { colorScheme, bypassCSP: true }, complaints: [REFUSED] });
+
   test(`the page fits a phone, ${colorScheme}, also with a recovery in it`, async (t) => {
     const { page } = t;
     await open(t, await t.demo());
