@@ -55,7 +55,7 @@ const PANICS = [
 /** What formats a value, by a part of its name. */
 const FORMATTING = /core(\[\w+\])?::fmt::|::string::ToString>::to_string|alloc(\[\w+\])?::fmt::format/;
 
-/** What the standard library words panics with, the places they are in, and the digits it formats numbers by. */
+/** The paths of sources; what the standard library words panics with, and the digits it formats numbers by. */
 const MESSAGES = [
   /(\/rustc|\/root|\/home|\/rust|\/usr|src)(\/[\w.+-]+)+\.rs/g, /00010203[0-9]{192}/g,
   / index starts at | but ends at |index out of bounds: the len is | but the index is |range (start|end) index | out of range for slice of length /g,
@@ -131,10 +131,42 @@ function callers(called) {
   return [...found];
 }
 
-/** The texts of panics are still there, though nothing reads them any more: they are blanked. */
+/** The texts of panics are still there, though nothing reads them any more, and so are the places in the source: they are blanked. */
 function withoutMessages(bytes) {
-  const text = Buffer.from(bytes).toString('latin1');
-  return Buffer.from(MESSAGES.reduce((text, message) => text.replace(message, (found) => '\0'.repeat(found.length)), text), 'latin1');
+  const out = Buffer.from(bytes);
+  const blank = (at, length) => out.fill(0, at, at + length);
+  const text = out.toString('latin1');
+  for (const message of MESSAGES) {
+    for (const { 0: found, index } of text.matchAll(message)) blank(index, found.length);
+  }
+  // A place is a path by its address and length, a line and a column.
+  for (const { at, address, length } of dataOf(out)) {
+    const paths = [...text.slice(at, at + length).matchAll(MESSAGES[0])].map(({ 0: path, index }) => [address + index, path.length]);
+    const word = (place) => out.readUInt32LE(place);
+    for (let place = at; place + 16 <= at + length; place += 4) {
+      if (paths.some(([path, length]) => word(place) === path && word(place + 4) === length)) blank(place, 16);
+    }
+  }
+  return out;
+}
+
+/** Where the data is: in the file, and in the module's memory. */
+function* dataOf(bytes) {
+  let start = 8;
+  for (const { id, body } of readSections(bytes)) {
+    start = bytes.indexOf(body, start);
+    if (id !== 11) continue;
+    const reader = new Reader(body, 0);
+    for (let count = reader.leb(); count > 0; count -= 1) {
+      // All are put where an `i32.const` says.
+      if (reader.leb() !== 0 || reader.byte() !== 0x41) throw new Error('the data is of a kind that is not known here');
+      const address = reader.leb();
+      reader.byte();
+      const length = reader.leb();
+      yield { at: start + reader.at, address, length };
+      reader.at += length;
+    }
+  }
 }
 
 /** The names by which module and glue know each other end in hashes, which do not compress: both get short ones. */

@@ -4,9 +4,9 @@
 //! frames that are ready before it looks at timers and commands.
 
 use crate::{
-    handle::{Asked, Command, DriverEnd, Handle, Orphaned, Outgoing, Shared, gone},
+    handle::{Asked, Command, DriverEnd, Handle, Orphaned, Outgoing, Shared, Surroundings, gone},
     observe::Observer,
-    platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep},
+    platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep, Watch},
     proto::{
         Cause, Error, ErrorKind, Input, Lifecycle, Message, Output, Payload, Secret, Sequence, Session, Settings,
         State, Timestamp,
@@ -67,6 +67,8 @@ where
     }
     let clock = Clock::start();
     let shared = Shared::new(clock);
+    let told = shared.clone();
+    let watch = platform::watch(move |change| told.tell(change));
     let mut driver = Driver {
         session,
         connector,
@@ -81,6 +83,7 @@ where
         dial: None,
         token: None,
         timer: None,
+        _watch: watch,
         tickets: Tickets::default(),
         waiting: Waiting::default(),
         failures: Vec::new(),
@@ -143,6 +146,7 @@ struct Driver<C: Connector, D> {
     dial: UnderWay<C::Transport>,
     token: UnderWay<String>,
     timer: Option<(Timestamp, Sleep)>,
+    _watch: Watch,
     /// Who waits for the messages that the session was given.
     tickets: Tickets,
     waiting: Waiting,
@@ -274,7 +278,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             }
             Command::Ready(asked) => self.ready(asked),
             Command::Closed(asked) => self.closed(asked),
-            Command::Network(change) => self.feed(Input::Network(change)),
+            Command::Surroundings(Surroundings::Network(change)) => self.feed(Input::Network(change)),
+            Command::Surroundings(Surroundings::Page(change)) => self.feed(Input::Page(change)),
         }
     }
 
@@ -375,7 +380,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             }
             none => &mut none.insert((due, Sleep::until(&self.clock, due))).1,
         };
-        if timer.poll(cx).is_pending() {
+        // What is due is done, though a browser may hold its timers back: whatever woke the driver will do (N-5).
+        if timer.poll(cx).is_pending() && self.now < due {
             return false;
         }
         // The clock is trusted, not the timer: an early one is set anew.

@@ -3,7 +3,7 @@
 use crate::{
     platform::Clock,
     proto::{
-        Cause, Error, ErrorKind, Message, NetworkChange, Reconnect, ResumePoint, SendOptions, State, Stats,
+        Cause, Error, ErrorKind, Message, NetworkChange, PageChange, Reconnect, ResumePoint, SendOptions, State, Stats,
         check_close, in_use,
     },
     sending::Sending,
@@ -38,7 +38,13 @@ pub(crate) enum Command {
     Withdraw(u64),
     Ready(Asked),
     Closed(Asked),
+    Surroundings(Surroundings),
+}
+
+/// What happened around a client.
+pub(crate) enum Surroundings {
     Network(NetworkChange),
+    Page(PageChange),
 }
 
 /// A message of the user's.
@@ -135,6 +141,25 @@ impl Shared {
             inbox.connecting = false;
         }
         if command.is_none() && inbox.orphaned { Err(Orphaned) } else { Ok(command) }
+    }
+
+    fn push(&self, mut inbox: MutexGuard<'_, Inbox>, command: Command) -> Result<(), Error> {
+        if inbox.ended {
+            return Err(gone());
+        }
+        if inbox.commands.len() >= COMMANDS {
+            return Err(Error::new(ErrorKind::Overflow, "too many calls are waiting to be taken"));
+        }
+        inbox.commands.push_back(command);
+        drop(inbox);
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Tells the driver what happened around it.
+    pub(crate) fn tell(&self, change: Surroundings) {
+        // A driver that is gone has no use for it, and one that is swamped learns of it by itself.
+        let _ = self.push(lock(&self.inbox), Command::Surroundings(change));
     }
 
     /// Takes back a message that is not written yet.
@@ -269,7 +294,7 @@ impl Handle {
         inbox.last_message += 1;
         let id = inbox.last_message;
         register(id);
-        self.push_into(inbox, Command::Request { id, message, timeout })?;
+        self.0.0.push(inbox, Command::Request { id, message, timeout })?;
         Ok(Requesting { id, shared: Some(self.0.0.clone()) })
     }
 
@@ -278,7 +303,7 @@ impl Handle {
         let mut inbox = lock(&self.0.0.inbox);
         inbox.last_message += 1;
         let id = inbox.last_message;
-        let refused = match self.push_into(inbox, Command::Send(Outgoing { id, message, options, accepted, written })) {
+        let refused = match self.0.0.push(inbox, Command::Send(Outgoing { id, message, options, accepted, written })) {
             Ok(()) => return (id, answer),
             Err(error) => error,
         };
@@ -303,10 +328,9 @@ impl Handle {
         self.0.0.snapshot().cause.clone().unwrap_or(Cause::Dropped)
     }
 
-    /// Tells the driver what happened to the network.
-    pub(crate) fn network(&self, change: NetworkChange) {
-        // A driver that is gone has no use for it, and one that is swamped learns of it by itself.
-        let _ = self.push(Command::Network(change));
+    /// Tells the driver what happened around it.
+    pub(crate) fn tell(&self, change: Surroundings) {
+        self.0.0.tell(change);
     }
 
     pub(crate) fn state(&self) -> State {
@@ -342,20 +366,7 @@ impl Handle {
     }
 
     fn push(&self, command: Command) -> Result<(), Error> {
-        self.push_into(lock(&self.0.0.inbox), command)
-    }
-
-    fn push_into(&self, mut inbox: MutexGuard<'_, Inbox>, command: Command) -> Result<(), Error> {
-        if inbox.ended {
-            return Err(gone());
-        }
-        if inbox.commands.len() >= COMMANDS {
-            return Err(Error::new(ErrorKind::Overflow, "too many calls are waiting to be taken"));
-        }
-        inbox.commands.push_back(command);
-        drop(inbox);
-        self.0.0.waker.wake();
-        Ok(())
+        self.0.0.push(lock(&self.0.0.inbox), command)
     }
 }
 

@@ -85,8 +85,8 @@ pub use client::{
 };
 pub use platform::TlsConfig;
 pub use proto::{
-    BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, OutboxRule, Reason,
-    Reconnect, ReplayMode, ResumeMode, ResumePoint, SendOptions, Side, State, Stats, WhenFull,
+    BreakerRule, BreakerState, Cause, Dialect, Error, ErrorKind, Lifecycle, Message, NetworkChange, OutboxRule,
+    PageChange, Reason, Reconnect, ReplayMode, ResumeMode, ResumePoint, SendOptions, Side, State, Stats, WhenFull,
 };
 pub use sending::Sending;
 

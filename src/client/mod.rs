@@ -30,9 +30,12 @@ pub use subscription::Subscription;
 use crate::{
     codec::{Codec, Json},
     driver::DISCONNECT,
-    handle::{Handle, WeakHandle},
+    handle::{Handle, Surroundings, WeakHandle},
     platform::{self, Spawner},
-    proto::{self, Cause, Dialect, Error, Message, NetworkChange, Reconnect, ResumePoint, SendOptions, State, Stats},
+    proto::{
+        self, Cause, Dialect, Error, Message, NetworkChange, PageChange, Reconnect, ResumePoint, SendOptions, State,
+        Stats,
+    },
     sending::Sending,
 };
 use dispatch::Listeners;
@@ -162,7 +165,14 @@ impl Client {
     /// Tells the client what is known of the network: while offline no try is made, and when it is back a waiting try begins
     /// at once.
     pub fn network(&self, change: NetworkChange) {
-        self.handle.network(change);
+        self.handle.tell(Surroundings::Network(change));
+    }
+
+    /// Tells the client what happens to the window or page that it works for: while that is hidden no further try is made,
+    /// when it is seen again an open connection is probed, and one that is left is closed until it is back (N-4). In a
+    /// browser the client sees to this by itself.
+    pub fn page(&self, change: PageChange) {
+        self.handle.tell(Surroundings::Page(change));
     }
 
     /// The state.

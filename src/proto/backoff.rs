@@ -1,6 +1,6 @@
 //! How long to wait before the next try (S0-10): exponential, jittered below the cap, reset after a stable time.
 
-use super::random::Random;
+use super::{random::Random, time::part};
 use std::time::Duration;
 
 /// The shortest wait: even a lucky draw does not hammer a server.
@@ -65,7 +65,7 @@ impl Backoff {
             true => (self.rule.cap, self.rule.jitter.min(0.5)),
             false => (doubled, self.rule.jitter),
         };
-        ceiling.mul_f64(1.0 - jitter * random.fraction()).max(FLOOR.min(ceiling))
+        part(ceiling, 1.0 - jitter * random.fraction()).max(FLOOR.min(ceiling))
     }
 
     pub(super) fn reset(&mut self) {

@@ -49,7 +49,7 @@ pub use record::{Reason, Reconnect};
 pub use requests::RequestRule;
 pub use resume::{AckRule, GapRule, OnResume, ResumeMode, ResumePoint, ResumeRule, SendsRule, Sequence};
 pub use secret::Secret;
-pub use session::{Input, NetworkChange, Output, Session, Settings, TokenSource};
+pub use session::{Input, NetworkChange, Output, PageChange, Session, Settings, TokenSource};
 pub(crate) use session::{check_close, in_use};
 pub use state::State;
 pub use stats::Stats;

@@ -46,6 +46,8 @@ pub enum Reason {
     Protocol,
     /// The connection had reached its maximum age.
     Age,
+    /// The page was left that the connection was for.
+    Page,
     /// There was no network to try with, or an open circuit breaker.
     Waiting,
     /// Something else; the error tells.
@@ -71,6 +73,7 @@ impl Reason {
             Reason::Broken => "the connection broke",
             Reason::Protocol => "the peer broke the protocol",
             Reason::Age => "the connection had reached its maximum age",
+            Reason::Page => "the page was left",
             Reason::Waiting => "there was nothing to try with",
             Reason::Other => "something else failed",
         }

@@ -21,6 +21,14 @@ impl Timestamp {
     }
 }
 
+/// A part of a time, to the microsecond. The standard library's way knows a hundred ways to fail, and a page would have to
+/// download them all.
+pub(super) fn part(time: Duration, of: f64) -> Duration {
+    let micros = time.as_secs().saturating_mul(1_000_000).saturating_add(time.subsec_micros().into());
+    // A float becomes a whole number without going below zero or over the end.
+    Duration::from_micros((micros as f64 * of) as u64)
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Timestamp;
 

@@ -73,6 +73,15 @@ impl Timers {
         self.next = self.due.iter().flatten().min().copied();
     }
 
+    /// Lets those that would end something, and are due, wait until then.
+    pub(super) fn put_off(&mut self, now: Timestamp, until: Timestamp) {
+        for timer in [Timer::Token, Timer::Open, Timer::Hello, Timer::Silence, Timer::Probe, Timer::Pong] {
+            if self.due[timer as usize].is_some_and(|due| due <= now) {
+                self.set(timer, until);
+            }
+        }
+    }
+
     /// Whether this timer is set.
     pub(super) fn is_set(&self, timer: Timer) -> bool {
         self.due[timer as usize].is_some()

@@ -143,6 +143,11 @@ impl Bed {
         self.drain()
     }
 
+    pub(crate) fn lost_dial(&mut self, generation: u64) -> Vec<Did> {
+        self.give(Input::DialFailed { generation, error: Error::new(ErrorKind::Connect, "refused") });
+        self.drain()
+    }
+
     /// Lets time pass and fires the timers on their way.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Did> {
         let until = self.now + time;

@@ -19,6 +19,7 @@ mod health;
 mod jwt;
 mod outbox;
 mod overlap;
+mod page;
 mod ping;
 mod pitfalls;
 mod records;

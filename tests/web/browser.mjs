@@ -2,13 +2,13 @@
 import { execFileSync } from 'node:child_process';
 import { chromium } from 'playwright-core';
 
-const ARGS = [
+export const ARGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
 ];
 
 /** The browser named by CHROME, else the first one found. */
-function find() {
+export function find() {
   const names = [process.env.CHROME, 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].filter(Boolean);
   for (const name of names) {
     try {

@@ -50,7 +50,7 @@ async function serveFile(request, response) {
   const file = path.startsWith('/pkg/') || path.startsWith('/tests/') ? path : join('/www', path === '/' ? 'index.html' : path);
   try {
     const body = await readFile(join(ROOT, file));
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store' });
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-cache' });
     response.end(body);
   } catch {
     response.writeHead(404).end();

@@ -6,6 +6,7 @@ import { startDemo, startEmbedded, startPython } from './servers.mjs';
 import { tests } from './harness.mjs';
 import './package.test.mjs';
 import './foreign.test.mjs';
+import './life.test.mjs';
 import './page.test.mjs';
 import './packaging.test.mjs';
 import './react.test.mjs';

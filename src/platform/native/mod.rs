@@ -11,6 +11,7 @@ pub use options::TlsConfig;
 pub(crate) use runtime::Runtime;
 pub(crate) use socket::SocketConnector;
 
+use crate::handle::Surroundings;
 use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
 use std::{
     future::Future,
@@ -64,6 +65,13 @@ impl Spawner {
 
 fn no_runtime(error: tokio::runtime::TryCurrentError) -> Error {
     Error::new(ErrorKind::InvalidState, "a tokio runtime is needed").with_source(error)
+}
+
+/// Would tell what happens to the page; native programs tell it themselves.
+pub(crate) struct Watch;
+
+pub(crate) fn watch(_: impl Fn(Surroundings) + Send + 'static) -> Watch {
+    Watch
 }
 
 /// Wakes this task once all others have had their turn. Waking it at once would not do: tokio would run it again and

@@ -22,3 +22,25 @@ export function told(socket, name) {
 export function later(run) {
   queueMicrotask(run);
 }
+
+/** The numbers of what is told of a page. */
+const [HIDDEN, SHOWN, LEFT, BACK, OFFLINE, ONLINE, RESUMED] = [0, 1, 2, 3, 4, 5, 6];
+
+/** Tells what happens to the page, beginning with what it is now; gives the way to stop. A worker has a network alone. */
+export function watch(tell) {
+  const stop = new AbortController();
+  const { document, navigator } = globalThis;
+  const on = (target, type, change) => target?.addEventListener?.(type, (event) => {
+    const number = change(event);
+    if (number !== undefined) tell(number);
+  }, { signal: stop.signal });
+  on(document, 'visibilitychange', () => (document.hidden ? HIDDEN : SHOWN));
+  on(document, 'resume', () => RESUMED);
+  on(document && globalThis, 'pagehide', () => LEFT);
+  on(document && globalThis, 'pageshow', ({ persisted }) => (persisted ? BACK : undefined));
+  on(globalThis, 'offline', () => OFFLINE);
+  on(globalThis, 'online', () => ONLINE);
+  if (document?.hidden) tell(HIDDEN);
+  if (navigator?.onLine === false) tell(OFFLINE);
+  return () => stop.abort();
+}

@@ -1,11 +1,13 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
 mod options;
+mod page;
 mod socket;
 mod task;
 
 pub(crate) use options::SocketOptions;
 pub use options::TlsConfig;
+pub(crate) use page::{Watch, watch};
 #[cfg(feature = "npm")]
 pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};

@@ -22,7 +22,7 @@ impl<P: Payload> Session<P> {
     pub(super) fn begin_attempt(&mut self) {
         self.attempt += 1;
         self.generation = self.new_generation();
-        self.excused = !self.online;
+        self.excused = !self.outlook.is_clear();
         if P::PARTS.resilience && self.breaker.as_mut().is_some_and(Breaker::begin) {
             self.tell(Lifecycle::Breaker { state: BreakerState::HalfOpen, wait: None });
         }

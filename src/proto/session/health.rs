@@ -1,14 +1,13 @@
-//! Whether the server is still there: health checks, pings of the protocol, probes after a change of the network, silence.
+//! Whether the server is still there: health checks, pings of the protocol, probes, silence.
 
 use super::super::{
     lifecycle::Lifecycle,
     message::{Message, Payload},
     record::Reason,
-    state::State,
     time::Timestamp,
     timers::Timer,
 };
-use super::{Link, NetworkChange, Output, RETURN_SPREAD, Session};
+use super::{Output, Session};
 use std::{sync::Arc, time::Duration};
 
 /// What is known of how the connection of now is doing.
@@ -18,7 +17,7 @@ pub(super) struct Health {
     pub(super) last_received: Timestamp,
     checks: Unanswered,
     ping_sent: Option<Timestamp>,
-    probed_at: Timestamp,
+    pub(super) probed_at: Timestamp,
     /// The health check, filled in for this connection.
     pub(super) frame: String,
 }
@@ -61,29 +60,6 @@ impl Unanswered {
 }
 
 impl<P: Payload> Session<P> {
-    pub(super) fn network(&mut self, change: NetworkChange) {
-        self.online = change != NetworkChange::Offline;
-        self.excused |= !self.online;
-        match self.state {
-            State::Connected if self.online && self.link == Link::Up => self.probe(),
-            State::BackingOff if !self.online => self.timers.stop(Timer::Backoff),
-            State::BackingOff if !self.timers.is_set(Timer::Backoff) || change == NetworkChange::Online => {
-                let wait = RETURN_SPREAD.mul_f64(self.random.fraction()).max(self.held_back());
-                self.timers.set(Timer::Backoff, self.now + wait);
-            }
-            _ => {}
-        }
-    }
-
-    /// Asks the server for a sign of life. Without a health check there is no question to ask.
-    fn probe(&mut self) {
-        if self.settings.dialect.health_check.is_some() {
-            self.send_health_check();
-            self.health.probed_at = self.now;
-            self.timers.set(Timer::Probe, self.now + self.settings.probe_timeout);
-        }
-    }
-
     pub(super) fn probe_is_due(&mut self) {
         if self.health.last_received < self.health.probed_at {
             self.timed_out(Reason::Probe);

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `vocabulary` has the inputs and outputs, `settings` holds what it needs to know, `attempt` brings a connection up,
-//! `incoming` reads its frames, `health` sees whether the server is still there, `outcome` decides what follows a failure,
+//! `incoming` reads its frames, `health` sees whether the server is still there, `outlook` what the world is like, `outcome` decides what follows a failure,
 //! `sending` holds what the user sends until it can be written, `subscribing` tells the server which channels are wanted,
 //! `resuming` lets a new connection go on where the old one broke, `overlap` replaces one that grows old.
 
@@ -15,6 +15,7 @@ mod attempt;
 mod health;
 mod incoming;
 mod outcome;
+mod outlook;
 mod overlap;
 mod resuming;
 mod sending;
@@ -23,7 +24,7 @@ mod subscribing;
 mod vocabulary;
 
 pub use settings::{Settings, TokenSource};
-pub use vocabulary::{Input, NetworkChange, Output};
+pub use vocabulary::{Input, NetworkChange, Output, PageChange};
 
 use super::{
     backoff::Backoff,
@@ -46,6 +47,7 @@ use super::{
 };
 use health::Health;
 use incoming::Roles;
+use outlook::Outlook;
 use overlap::Successor;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -93,8 +95,9 @@ pub struct Session<P: Payload> {
     renewals: Backoff,
     /// Whether a `refresh-once` was spent since the last hello.
     refreshed: bool,
-    online: bool,
-    /// Whether there was no network at some time during the current try: its failure is not the server's.
+    outlook: Outlook,
+    /// Whether there was no network, or nobody saw the page, at some time during the current try: its failure is not the
+    /// server's.
     excused: bool,
     dialled_at: Timestamp,
     /// When the hello came.
@@ -159,7 +162,7 @@ impl<P: Payload> Session<P> {
             fetching: false,
             renewals: Backoff::new(settings.backoff),
             refreshed: false,
-            online: true,
+            outlook: Outlook::default(),
             excused: false,
             dialled_at: Timestamp::default(),
             up_at: Timestamp::default(),
@@ -260,7 +263,9 @@ impl<P: Payload> Session<P> {
                 }
             }
             Input::Network(change) => self.network(change),
+            Input::Page(change) => self.page(change),
             Input::Timeout => {
+                self.forgive_lost_time();
                 while let Some(timer) = self.timers.take_due(self.now) {
                     self.fire(timer);
                 }
@@ -367,9 +372,11 @@ impl<P: Payload> Session<P> {
         self.backoff.reset();
         self.set_state(State::Connecting);
         // A breaker that is open stays open, whoever asks; and without a network there is nothing to try.
-        match self.online && self.held_back().is_zero() {
+        match !self.outlook.offline && self.held_back().is_zero() {
             true => self.begin_attempt(),
-            false if self.online => self.back_off(Error::new(ErrorKind::Connect, "the circuit breaker is open"), None),
+            false if !self.outlook.offline => {
+                self.back_off(Error::new(ErrorKind::Connect, "the circuit breaker is open"), None)
+            }
             false => self.back_off(Error::new(ErrorKind::Connect, "there is no network"), None),
         }
         Ok(())

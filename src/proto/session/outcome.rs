@@ -8,6 +8,7 @@ use super::super::{
     message::Payload,
     record::{Reason, Reconnect},
     state::State,
+    time::part,
     timers::Timer,
 };
 use super::{Link, Output, RETURN_SPREAD, Session, TokenSource};
@@ -16,7 +17,7 @@ use std::time::Duration;
 /// A server that asks for more patience than this is asked earlier all the same.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// How long a connection may be over its age while there is no network for another.
+/// How long a connection may be over its age while no other can or may be made.
 const OFFLINE_AGE: Duration = Duration::from_secs(60);
 
 impl<P: Payload> Session<P> {
@@ -48,7 +49,7 @@ impl<P: Payload> Session<P> {
     }
 
     /// Writes into the reconnect log.
-    fn remember(&mut self, reason: Reason, error: &Error) {
+    pub(super) fn remember(&mut self, reason: Reason, error: &Error) {
         if P::PARTS.records {
             let unix = if P::PARTS.renewal { self.tokens.today(self.now) } else { None };
             self.record.note(Reconnect { at: self.now, unix, attempt: self.attempt, reason, error: error.clone() });
@@ -56,7 +57,7 @@ impl<P: Payload> Session<P> {
     }
 
     /// There is no connection any more.
-    fn lose(&mut self, error: Error, code: u16, reason: &'static str) {
+    pub(super) fn lose(&mut self, error: Error, code: u16, reason: &'static str) {
         self.drop_successor();
         self.abort(code, reason);
         self.timers.stop_all();
@@ -93,12 +94,7 @@ impl<P: Payload> Session<P> {
         let answered = error.code().or(error.status().map(i64::from)).or(error.close_code().map(i64::from)).is_some();
         if self.excused && self.attempt > 0 && !answered {
             // Without a network every try fails: that says nothing of the server, and costs nothing (pitfall 6).
-            self.attempt -= 1;
-            if P::PARTS.resilience
-                && let Some(breaker) = &mut self.breaker
-            {
-                breaker.undecided();
-            }
+            self.forget_attempt();
             return self.back_off(error, None);
         }
         let limit = self.settings.backoff.max_attempts;
@@ -109,13 +105,23 @@ impl<P: Payload> Session<P> {
         self.back_off(error, Some(pace));
     }
 
+    /// This try did not count.
+    pub(super) fn forget_attempt(&mut self) {
+        self.attempt -= 1;
+        if P::PARTS.resilience
+            && let Some(breaker) = &mut self.breaker
+        {
+            breaker.undecided();
+        }
+    }
+
     /// Counts a try that failed, and opens the breaker if that was too many.
     fn trip(&mut self) {
         if !P::PARTS.resilience || self.attempt == 0 {
             return;
         }
         let Some(breaker) = &mut self.breaker else { return };
-        let late = self.settings.backoff.base.mul_f64(self.random.fraction());
+        let late = part(self.settings.backoff.base, self.random.fraction());
         if breaker.failed(self.now, late) {
             let wait = breaker.wait(self.now);
             self.tell(Lifecycle::Breaker { state: BreakerState::Open, wait: Some(wait) });
@@ -135,13 +141,13 @@ impl<P: Payload> Session<P> {
     pub(super) fn back_off(&mut self, error: Error, pace: Option<Pace>) {
         let delay = match pace {
             Some(pace) => self.backoff.next(pace, &mut self.random),
-            None => RETURN_SPREAD.mul_f64(self.random.fraction()).max(FLOOR),
+            None => part(RETURN_SPREAD, self.random.fraction()).max(FLOOR),
         };
         // Others were told the same to the second: the random wait comes on top.
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
         let delay = delay.saturating_add(asked).max(self.held_back());
         self.set_state(State::BackingOff);
-        if self.online {
+        if self.outlook.is_clear() {
             self.timers.set(Timer::Backoff, self.now + delay);
         }
         self.tell(Lifecycle::BackingOff { attempt: self.attempt + 1, delay, error });
@@ -150,14 +156,14 @@ impl<P: Payload> Session<P> {
     /// Sets the time at which this connection is replaced. Connections that began together do not end together.
     pub(super) fn prepare_replacement(&mut self) {
         if let Some(age) = self.settings.max_age {
-            let earlier = (age / 10).mul_f64(self.random.fraction());
+            let earlier = part(age / 10, self.random.fraction());
             self.timers.set(Timer::Age, self.now + (age - earlier));
         }
     }
 
     /// The connection is too old (S2-8): another takes its place at once, which is no failure and costs no try.
     pub(super) fn replace(&mut self) {
-        if !self.online {
+        if !self.outlook.is_clear() {
             // Worse than an old connection is none.
             self.timers.set(Timer::Age, self.now + OFFLINE_AGE);
             return;

@@ -5,6 +5,7 @@ use super::super::{
     error::Error,
     lifecycle::Lifecycle,
     message::{Message, Payload},
+    time::part,
     timers::Timer,
 };
 use super::{Link, Output, Session, TokenSource};
@@ -67,7 +68,7 @@ impl<P: Payload> Session<P> {
         self.drop_successor();
         let error = self.redacted(error);
         self.report(error);
-        let wait = RETRY + RETRY.mul_f64(self.random.fraction());
+        let wait = RETRY + part(RETRY, self.random.fraction());
         self.timers.set(Timer::Age, self.now + wait);
     }
 

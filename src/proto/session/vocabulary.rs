@@ -122,8 +122,25 @@ pub enum Input<P> {
     },
     /// The network changed.
     Network(NetworkChange),
+    /// The page changed that the session lives in.
+    Page(PageChange),
     /// [`Session::next_timeout`](super::Session::next_timeout) has passed. Early calls do no harm.
     Timeout,
+}
+
+/// What is known to have happened to the page that a session lives in (N-4). None of it begins a connection that nobody asked
+/// for, and none of it spends tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PageChange {
+    /// Nobody sees it: tries wait. An open connection stays.
+    Hidden,
+    /// It is seen again: a waiting try begins, an open connection is probed.
+    Shown,
+    /// It was left, and the browser may keep it: the connection is closed, and made again if the page comes back.
+    Left,
+    /// It came back.
+    Back,
 }
 
 /// What is known to have happened to the network.
