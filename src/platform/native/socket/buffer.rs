@@ -35,8 +35,8 @@ pub(super) struct Buffer {
     little: u8,
     /// Messages are copied for so many reads.
     wary: u8,
-    /// Whether the last read left no room, and what it brought is not with the reader yet.
-    is_fresh: bool,
+    /// Whether readers had a pause in which to use what came.
+    has_paused: bool,
 }
 
 impl Buffer {
@@ -74,19 +74,17 @@ impl Buffer {
         copy
     }
 
-    /// Whether there is more to read only after a pause, in which readers use what they have: then the buffer is free again.
-    pub(super) fn take_pause(&mut self) -> bool {
-        std::mem::take(&mut self.is_fresh)
-    }
-
-    /// Reads once. `missing` is how much has to come for the next message, as far as that is known.
+    /// Reads once. `missing` is how much has to come for the next message, as far as that is known. `None`: first readers are
+    /// to use what they have, for then this buffer is free again.
     pub(super) fn poll_fill(
         &mut self,
         wire: &mut Wire,
         cx: &mut Context<'_>,
         missing: usize,
-    ) -> Poll<io::Result<usize>> {
-        self.make_room(missing);
+    ) -> Poll<io::Result<Option<usize>>> {
+        if !self.make_room(missing) {
+            return Poll::Ready(Ok(None));
+        }
         let room = self.bytes.capacity() - self.bytes.len();
         let Poll::Ready(came) = pin!(wire.read_buf(&mut self.bytes)).poll(cx) else {
             // A connection on which nothing comes has no buffer.
@@ -97,26 +95,30 @@ impl Buffer {
         };
         let came = came?;
         self.note(came, room);
-        Poll::Ready(Ok(came))
+        Poll::Ready(Ok(Some(came)))
     }
 
-    /// A message that is announced gets no more room than has come of it, at a time: it may never come.
-    fn make_room(&mut self, missing: usize) {
-        self.wary = self.wary.saturating_sub(1);
+    /// Makes room for a read, unless readers are to have a pause before. A message that is announced gets no more room than
+    /// has come of it, at a time: it may never come.
+    fn make_room(&mut self, missing: usize) -> bool {
         let wanted = self.size().max(missing.min(self.bytes.len()));
-        if self.bytes.try_reclaim(wanted) {
-            return;
-        }
         let left = self.bytes.capacity() - self.bytes.len();
-        if self.bytes.capacity() > 0 && self.size() > CALM && self.wary == 0 {
-            // Somebody has messages of before: this buffer is his now.
-            self.wary = WARY;
-        }
-        if left < missing.min(wanted) || left < self.size() / 4 {
+        if !self.bytes.try_reclaim(wanted) && (left < missing.min(wanted) || left < self.size() / 4) {
+            let may_be_kept = self.bytes.capacity() > 0 && self.size() > CALM && self.wary == 0;
+            if may_be_kept && !std::mem::replace(&mut self.has_paused, true) {
+                return false;
+            }
+            if may_be_kept {
+                // Somebody has messages of before: this buffer is his now.
+                self.wary = WARY;
+            }
             let mut larger = BytesMut::with_capacity(self.bytes.len() + wanted);
             larger.extend_from_slice(&self.bytes);
             self.bytes = larger;
         }
+        self.has_paused = false;
+        self.wary = self.wary.saturating_sub(1);
+        true
     }
 
     fn note(&mut self, came: usize, room: usize) {
@@ -127,7 +129,6 @@ impl Buffer {
             self.full = self.full.saturating_add(1);
         }
         self.little = if came <= LITTLE && !was_filled { self.little.saturating_add(1) } else { 0 };
-        self.is_fresh = was_filled && self.size() > CALM;
         if self.chosen.is_none() && self.full >= FULL {
             self.is_large = true;
         }

@@ -80,13 +80,14 @@ impl Reader {
                 Some(received) => return Poll::Ready(Ok(received)),
                 None => self.missing(),
             };
-            if self.buffer.take_pause() {
-                self.has_paused = true;
-                wake_later(cx);
-                return Poll::Pending;
-            }
-            if ready!(self.buffer.poll_fill(wire, cx, missing))? == 0 {
-                return Poll::Ready(Err(ProtocolError::ResetWithoutClosingHandshake.into()));
+            match ready!(self.buffer.poll_fill(wire, cx, missing))? {
+                Some(0) => return Poll::Ready(Err(ProtocolError::ResetWithoutClosingHandshake.into())),
+                Some(_) => {}
+                None => {
+                    self.has_paused = true;
+                    wake_later(cx);
+                    return Poll::Pending;
+                }
             }
         }
     }
