@@ -5,6 +5,8 @@ import { $, shape } from './dom.js';
 const LONGEST = 120_000;
 const SHORTEST = 60_000;
 const NARROW = 600;
+/** What a word needs. */
+const ROOM_OF_WORD = 44;
 /** Between two times that are named. */
 const TICK = 15_000;
 /** More than fit into the time shown without being a flicker. */
@@ -88,6 +90,9 @@ export function draw() {
     const [line, text] = [layer('marks').children[2 * place], layer('marks').children[2 * place + 1]];
     set(line, { x1: x(at), x2: x(at), y1: 14, y2: STRIP_AT + HEIGHT.strip });
     set(text, { x: Math.min(Math.max(x(at), 22), width - 22), y: 10, 'text-anchor': 'middle' });
+    // The word of a later one would cover it.
+    const next = marks[place + 1];
+    set(text, { visibility: next !== undefined && x(next.at) - x(at) < ROOM_OF_WORD ? 'hidden' : 'visible' });
     text.textContent = name;
   });
 }

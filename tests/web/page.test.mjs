@@ -139,6 +139,7 @@ test('the filter takes patterns and words, and what it hides comes back', async 
   connection.say('{"type":"issues.labeled"}');
   await page.waitForFunction(() => document.querySelectorAll('#events li').length === 3);
   assert.deepEqual((await shown())[0], 'issues.labeled');
+  await page.locator('#totals').hover(); // the list stands still while it is pointed at
   await page.locator('#totals button', { hasText: 'push' }).click();
   assert.deepEqual(await shown(), ['push', 'push']);
 });
