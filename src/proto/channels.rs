@@ -8,10 +8,7 @@ use super::{
     template,
 };
 use serde::Serialize;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// How a server multiplexes, as a part of a [`Dialect`](super::Dialect).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,23 +45,21 @@ impl ChannelRule {
 
 #[derive(Debug)]
 struct Channel {
-    /// Its place among those that were asked for.
-    order: u64,
+    name: Arc<str>,
     wanted: bool,
     /// Whether the server was told to send it, on this connection.
     told: bool,
-    /// Whether it is in `work`.
-    pending: bool,
 }
 
-/// The channels that are wanted, and what the server still has to be told of them.
+/// The channels that are wanted or known to the server, in the order in which they were asked for. A list: they are looked
+/// through when one is asked for, and never for an event.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
-    all: BTreeMap<Arc<str>, Channel>,
-    last: u64,
+    all: Vec<Channel>,
     /// Whether there is a connection.
     up: bool,
-    work: VecDeque<Arc<str>>,
+    /// Those before this place are as the server knows them.
+    settled: usize,
 }
 
 /// What the server is to be told.
@@ -75,71 +70,75 @@ pub(super) enum Step {
 }
 
 impl Channels {
+    fn find(&self, name: &str) -> Option<usize> {
+        self.all.iter().position(|channel| *channel.name == *name)
+    }
+
+    fn set(&mut self, place: usize, wanted: bool) {
+        self.settled = self.settled.min(place);
+        if let Some(channel) = self.all.get_mut(place) {
+            channel.wanted = wanted;
+        }
+    }
+
     pub(super) fn want(&mut self, name: Arc<str>) {
-        self.last += 1;
-        let new = Channel { order: self.last, wanted: false, told: false, pending: false };
-        let channel = self.all.entry(name.clone()).or_insert(new);
-        channel.wanted = true;
-        self.plan(name);
-    }
-
-    pub(super) fn drop(&mut self, name: Arc<str>) {
-        let Some(channel) = self.all.get_mut(&name) else { return };
-        channel.wanted = false;
-        if channel.told || channel.pending {
-            self.plan(name);
-        } else {
-            self.all.remove(&name);
+        match self.find(&name) {
+            Some(place) => self.set(place, true),
+            None => self.all.push(Channel { name, wanted: true, told: false }),
         }
     }
 
-    fn plan(&mut self, name: Arc<str>) {
-        if let Some(channel) = self.all.get_mut(&name).filter(|channel| self.up && !channel.pending) {
-            channel.pending = true;
-            self.work.push_back(name);
-        }
+    pub(super) fn drop(&mut self, name: &str) {
+        let Some(place) = self.find(name) else { return };
+        self.set(place, false);
+        self.tidy();
+    }
+
+    /// Forgets what nobody wants and the server does not know.
+    fn tidy(&mut self) {
+        let mut place = 0;
+        let mut settled = self.settled;
+        self.all.retain(|channel| {
+            let stays = channel.wanted || channel.told;
+            settled -= usize::from(!stays && place < self.settled);
+            place += 1;
+            stays
+        });
+        self.settled = settled;
     }
 
     /// A new connection knows nothing: all that is wanted is to be told, in the order in which it was asked for.
     pub(super) fn connected(&mut self) {
         self.disconnected();
         self.up = true;
-        let mut wanted: Vec<_> = self.all.iter().map(|(name, channel)| (channel.order, name.clone())).collect();
-        wanted.sort_unstable();
-        wanted.into_iter().for_each(|(_, name)| self.plan(name));
     }
 
     pub(super) fn disconnected(&mut self) {
         self.up = false;
-        self.work.clear();
-        self.all.retain(|_, channel| {
-            (channel.told, channel.pending) = (false, false);
-            channel.wanted
-        });
+        self.settled = 0;
+        self.all.iter_mut().for_each(|channel| channel.told = false);
+        self.tidy();
     }
 
     pub(super) fn has_work(&self) -> bool {
-        !self.work.is_empty()
+        self.up && self.all.iter().skip(self.settled).any(|channel| channel.wanted != channel.told)
     }
 
-    /// The next thing to tell the server. What has come to nothing is passed over.
+    /// The next thing to tell the server.
     pub(super) fn next_step(&mut self) -> Option<Step> {
-        while let Some(name) = self.work.pop_front() {
-            let Some(channel) = self.all.get_mut(&name) else { continue };
-            channel.pending = false;
-            match (channel.wanted, channel.told) {
-                (true, false) => {
-                    channel.told = true;
-                    return Some(Step::Subscribe(name));
-                }
-                (false, told) => {
-                    self.all.remove(&name);
-                    if told {
-                        return Some(Step::Unsubscribe(name));
-                    }
-                }
-                (true, true) => {}
+        while let Some(channel) = self.all.get_mut(self.settled).filter(|_| self.up) {
+            let (wanted, told) = (channel.wanted, channel.told);
+            if wanted == told {
+                self.settled += 1;
+                continue;
             }
+            channel.told = wanted;
+            let name = channel.name.clone();
+            if wanted {
+                return Some(Step::Subscribe(name));
+            }
+            self.all.remove(self.settled);
+            return Some(Step::Unsubscribe(name));
         }
         None
     }

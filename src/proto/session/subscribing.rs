@@ -21,7 +21,7 @@ impl<P: Payload> Session<P> {
 
     pub(super) fn unsubscribe(&mut self, name: Arc<str>) {
         if P::PARTS.channels {
-            self.channels.drop(name);
+            self.channels.drop(&name);
         }
     }
 
