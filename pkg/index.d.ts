@@ -82,6 +82,32 @@ export interface Options {
   silenceTimeout?: number;
   /** The largest message taken: bytes, of text UTF-16 units. */
   maxMessageSize?: number;
+  /** Closes the client when it is aborted; a `connect` under way rejects with its reason. */
+  signal?: AbortSignal;
+}
+
+/** How long to listen. */
+export interface ListenerOptions {
+  /** Takes the listener off when it is aborted. */
+  signal?: AbortSignal;
+}
+
+/** How to iterate. */
+export interface EventsOptions {
+  /** How many events may wait for their reader; beyond it the oldest give way. Default: 1024. */
+  capacity?: number;
+  /** Ends the iteration when it is aborted; what waits is still read. */
+  signal?: AbortSignal;
+}
+
+/** An event and its type. */
+export type Typed<Events, P extends string> = { [N in Matching<Events, P>]: { type: N; event: Events[N] } }[Matching<Events, P>];
+
+/** Events as they come, for `for await`. They end with the client; leaving the loop ends them too. */
+export interface EventStream<T> extends AsyncIterableIterator<T> {
+  /** How many events gave way to newer ones because nobody read them. */
+  readonly dropped: number;
+  return(): Promise<IteratorResult<T>>;
 }
 
 /** The description of a dialect: data, so that you can add one. See the README for its fields. */
@@ -179,9 +205,15 @@ export interface Client<Events extends object = AnyEvents> {
   /** Settles at the hello of a connection on its way, at once while connected; rejects with the cause if it ends. */
   ready(): Promise<void>;
   /** Calls a function for every event of a type. Gives back a function that ends this. */
-  on<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): () => void;
+  on<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
   /** Calls a function for the next event of a type. */
-  once<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): () => void;
+  once<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
+  /** Calls a function for every event. */
+  onAny(listener: Listener<Events, '**'>, options?: ListenerOptions): () => void;
+  /** The events of a type, or of all, as `for await` reads them: the first one that comes after this call is the first. */
+  events<P extends Pattern<Events> = '**'>(type?: P, options?: EventsOptions): EventStream<Typed<Events, P>>;
+  /** All events, as `events()`. */
+  [Symbol.asyncIterator](): EventStream<Typed<Events, '**'>>;
   /** Takes a function off that `on` or `once` put there; says whether it was there. */
   off<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): boolean;
   /** Calls a function for every step in the life of the connection. Gives back a function that ends this. */

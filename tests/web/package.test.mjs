@@ -532,3 +532,73 @@ test('a token is never in an error or in a step of the life cycle', async (t) =>
   assert.ok(told.length > 5);
   assert.deepEqual(told.filter((text) => text.includes('verysecret')), []);
 });
+
+test('N-11: events are iterated in order, bounded, and end with the client', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const all = client.events();
+    const ticks = client.events('tick', { capacity: 2 });
+    const first = ticks.next();
+    await emit(client, '{"type":"tick","n":1}', '{"type":"tick","n":2}', '{"type":"tock"}', '{"type":"tick","n":3}', '{"type":"tick","n":4}');
+    const seen = { first: (await first).value, all: [], ticks: [], dropped: ticks.dropped };
+    // What waits is still read after the end.
+    await client.close();
+    for await (const { type, event } of all) seen.all.push([type, event.n]);
+    for await (const { event } of ticks) seen.ticks.push(event.n);
+    seen.after = await ticks.next();
+    seen.ofEnded = await client.events().next();
+    return seen;
+  }, options(t.peer));
+  assert.deepEqual(seen.first, { type: 'tick', event: { type: 'tick', n: 1 } });
+  assert.deepEqual(seen.all, [['tick', 1], ['tick', 2], ['tock', undefined], ['tick', 3], ['tick', 4], ['emitted', undefined]]);
+  assert.deepEqual([seen.ticks, seen.dropped], [[3, 4], 1]);
+  assert.deepEqual([seen.after, seen.ofEnded], [{ done: true, value: undefined }, { done: true, value: undefined }]);
+});
+
+test('N-11: leaving a loop takes its listener off, and a reader that waits is told of the end', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const parse = JSON.parse;
+    let parsed = 0;
+    const loop = (async () => {
+      for await (const { type } of client) if (type === 'stop') break;
+    })();
+    await emit(client, '{"type":"go"}', '{"type":"stop"}');
+    await loop;
+    JSON.parse = (text) => ((parsed += text.includes('later')), parse(text));
+    await emit(client, '{"type":"later"}');
+    JSON.parse = parse;
+    const waits = client.events('never').next();
+    const gone = new AbortController();
+    const aborted = client.events('never', { signal: gone.signal }).next();
+    gone.abort();
+    const seen = { parsed, aborted: await aborted };
+    await client.close();
+    return { ...seen, waits: await waits, wrong: (await failure(() => client.events('tick', { capacity: 0 }))).code };
+  }, options(t.peer));
+  assert.deepEqual(seen, { parsed: 0, aborted: { done: true, value: undefined }, waits: { done: true, value: undefined }, wrong: 'invalid-input' });
+});
+
+test('N-11: an AbortSignal takes a listener off, closes a client, and gives up a connect', async (t) => {
+  const seen = await inPage(t, async ({ connect, createClient }, options) => {
+    const closes = new AbortController();
+    const client = await connect({ ...options, signal: closes.signal });
+    const calls = [];
+    const listens = new AbortController();
+    client.on('tick', ({ n }) => calls.push(n), { signal: listens.signal });
+    client.onAny(({ n }, type) => type === 'tick' && calls.push(-n), { signal: listens.signal });
+    client.once('never', () => {}, { signal: AbortSignal.abort() });
+    await emit(client, '{"type":"tick","n":1}');
+    listens.abort();
+    await emit(client, '{"type":"tick","n":2}');
+    closes.abort();
+    const { type } = await client.closed;
+    const dials = new AbortController();
+    const slow = connect({ ...options, params: { ...options.params, user_id: 'nobody' }, signal: dials.signal, backoffBase: 60_000, backoffCap: 60_000, url: 'ws://127.0.0.1:9' });
+    setTimeout(() => dials.abort(new Error('enough')), 50);
+    const given = await slow.catch((error) => error.message);
+    const before = await createClient({ ...options, signal: AbortSignal.abort(new Error('never')) }).catch((error) => error.message);
+    return { calls, type, given, before, wrong: (await failure(() => createClient({ ...options, signal: 'x' }))).path };
+  }, options(t.peer));
+  assert.deepEqual(seen, { calls: [1, -1], type: 'by-user', given: 'enough', before: 'never', wrong: 'signal' });
+}, { complaints: ['WebSocket connection to'] });

@@ -83,3 +83,18 @@ export async function disposed(): Promise<void> {
   await using client = await connect({});
   await client.ready();
 }
+
+export async function iterated(signal: AbortSignal): Promise<void> {
+  const client = await connect<Events>({ url: 'wss://example.com', signal });
+  client.onAny((event, type) => console.log(event, type.length), { signal });
+  client.once('tick', (event) => event.n.toFixed(), { signal });
+  for await (const { type, event } of client) {
+    if (type === 'tick') console.log(event.n.toFixed());
+    if (type === 'message.new') console.log(event.text.length);
+  }
+  const messages = client.events('message.*', { capacity: 16, signal });
+  for await (const { event } of messages) console.log(event.type);
+  const dropped: number = messages.dropped;
+  console.log(dropped);
+  for await (const { event } of (await connect({})).events()) console.log(event.whatever);
+}

@@ -51,3 +51,11 @@ await createClient();
 new EverwireError();
 // @ts-expect-error no such code
 if ((await client.closed).error?.code === 'oops') await client.close();
+// @ts-expect-error no such type
+client.events('tock');
+// @ts-expect-error the other events have no `n`
+for await (const { event } of client) console.log(event.n);
+// @ts-expect-error a capacity is a number
+client.events('tick', { capacity: 'many' });
+// @ts-expect-error a controller is no signal
+await connect({ signal: new AbortController() });
