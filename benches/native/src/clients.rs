@@ -18,7 +18,7 @@ pub const NAMES: [&str; 6] =
     [plain::RAW, plain::RAW_16K, everwire::ON, everwire::STREAM, ezsockets::NAME, plain::VALUE];
 
 /// What a program may ask of the events.
-pub const LISTENERS: [&str; 12] = [
+pub const LISTENERS: [&str; 13] = [
     plain::RAW,
     everwire::ONE,
     everwire::WILDCARDS,
@@ -27,6 +27,7 @@ pub const LISTENERS: [&str; 12] = [
     everwire::STREAM,
     everwire::FEW,
     everwire::FEW_FAST,
+    everwire::FEW_BORROWED,
     everwire::WHOLE,
     everwire::WHOLE_FAST,
     everwire::BORROWED,
@@ -68,7 +69,7 @@ pub fn run(name: &str, port: u16, workload: &str) {
             everwire::FEW_FAST => everwire::typed::<FastJson, Few>(port, workload).await,
             everwire::WHOLE => everwire::typed::<Json, Whole>(port, workload).await,
             everwire::WHOLE_FAST => everwire::typed::<FastJson, Whole>(port, workload).await,
-            everwire::BORROWED => everwire::borrowed(port, workload).await,
+            everwire::FEW_BORROWED | everwire::BORROWED => everwire::borrowed(name, port, workload).await,
             name if everwire::LISTENING.contains(&name) => everwire::on(name, port, workload).await,
             _ => panic!("no such client: {name}"),
         }

@@ -20,6 +20,24 @@ pub struct Author {
     name: String,
 }
 
+/// The same, which borrows its texts from the event.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+pub struct FewBorrowed<'a> {
+    cid: &'a str,
+    seq: u64,
+    #[serde(borrow)]
+    user: Option<BorrowedAuthor<'a>>,
+    text: &'a str,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+pub struct BorrowedAuthor<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
 /// Every member there is, each with a memory of its own.
 #[derive(Deserialize)]
 #[allow(dead_code)]
@@ -101,11 +119,14 @@ pub struct BorrowedInner<'a> {
 const TIMES: usize = 400;
 
 /// The decoders, by what they are called.
-const DECODERS: [(&str, fn(&str)); 6] = [
+const DECODERS: [(&str, fn(&str)); 7] = [
     ("serde_json, passed over", |text| passed_over(text)),
     ("serde_json, four members", |text| by_serde_json::<Few>(text)),
     ("serde_json, every member", |text| by_serde_json::<Whole>(text)),
     ("sonic-rs, four members", |text| by_sonic::<Few>(text)),
+    ("sonic-rs, four members, borrowed", |text| {
+        black_box(sonic_rs::from_str::<FewBorrowed<'_>>(text).expect("it fits"));
+    }),
     ("sonic-rs, every member", |text| by_sonic::<Whole>(text)),
     ("sonic-rs, every member, borrowed", |text| {
         black_box(sonic_rs::from_str::<Borrowed<'_>>(text).expect("it fits"));

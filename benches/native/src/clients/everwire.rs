@@ -2,7 +2,7 @@
 
 use super::Meter;
 use crate::{
-    documents::Borrowed,
+    documents::{Borrowed, FewBorrowed},
     idle::{self, Count},
     workload::{DONE, TYPES, Workload},
 };
@@ -29,6 +29,7 @@ pub const TEN: &str = "everwire, 10 listeners of each type";
 pub const THOUSAND: &str = "everwire, 1,000 listeners, one of each type hears";
 pub const FEW: &str = "everwire, four members, serde_json";
 pub const FEW_FAST: &str = "everwire, four members, sonic-rs";
+pub const FEW_BORROWED: &str = "everwire, four members, borrowed, sonic-rs";
 pub const WHOLE: &str = "everwire, every member, serde_json";
 pub const WHOLE_FAST: &str = "everwire, every member, sonic-rs";
 pub const BORROWED: &str = "everwire, every member, borrowed, sonic-rs";
@@ -110,13 +111,18 @@ pub async fn typed<C: Codec + 'static, T: DeserializeOwned + 'static>(port: u16,
     run(&client, events, 0).await;
 }
 
-pub async fn borrowed(port: u16, workload: &str) {
+/// Decodes in the listener, into what borrows from the event.
+pub async fn borrowed(name: &str, port: u16, workload: &str) {
     let client = client(port, workload);
     let events = Arc::new(AtomicU64::new(0));
+    let decode = match name {
+        FEW_BORROWED => |event: &Event| _ = black_box(FastJson::decode::<FewBorrowed<'_>>(event).expect("it fits")),
+        _ => |event: &Event| _ = black_box(FastJson::decode::<Borrowed<'_>>(event).expect("it fits")),
+    };
     for kind in TYPES {
         let events = events.clone();
         let count = move |event: &Event| {
-            black_box(FastJson::decode::<Borrowed<'_>>(event).expect("it fits"));
+            decode(event);
             events.fetch_add(1, Relaxed);
         };
         client.on(kind, count).detach();
