@@ -111,7 +111,7 @@ impl Book {
         Ok(())
     }
 
-    pub(crate) fn writes(&mut self, id: u64, wire: u64, closing: bool) -> Verdict {
+    pub(crate) fn writes(&mut self, id: u64, wire: u64, now: Duration, closing: bool) -> Verdict {
         let message = self.open.get_mut(&id).ok_or("(4) written after it was settled")?;
         if self.outbox.messages > 0 {
             must(message.stage == Stage::Accepted, "(4) written twice, or before it was accepted")?;
@@ -119,6 +119,7 @@ impl Book {
         } else {
             must(message.stage == Stage::Given, "(4) written twice")?;
         }
+        must(closing || message.expires.is_none_or(|at| now < at), "(4) written after its time")?;
         message.stage = Stage::Written(wire);
         if message.deadline.is_none() {
             self.open.remove(&id);
@@ -200,6 +201,7 @@ impl Book {
     pub(crate) fn counts(&self, messages: u64, bytes: u64, overflows: u64) -> Verdict {
         must(messages == self.accepted.len() as u64, "(8) the gauge of messages is wrong")?;
         must(self.accepted.len() <= self.outbox.messages, "(8) more messages wait than may")?;
+        must(self.requests() <= self.max_requests, "(8) more requests wait than may")?;
         must(bytes <= self.outbox.bytes as u64 || messages <= 1, "(8) more bytes wait than may")?;
         must(overflows == self.overflows, "(8) an overflow was not counted")
     }
@@ -231,7 +233,7 @@ impl Book {
 }
 
 /// What the listener of the dialect `everwire` has got (rule 5).
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Listener {
     pub(crate) epoch: u64,
     pub(crate) next: u64,
@@ -267,6 +269,7 @@ impl Listener {
         must(from == self.next, "(5) a gap that begins elsewhere")?;
         match to {
             Some(to) => {
+                must(to >= from, "(5) a gap over what has come")?;
                 self.next = to + 1;
                 must((from..=to).all(|seq| dropped(self.epoch, seq)), "(5) a gap over what the server has kept")
             }

@@ -1,6 +1,7 @@
 //! Tells the session what happened, does what it says, and sees that the rules hold.
 
 use super::{
+    book::Listener,
     happenings::Happening,
     link::{End, Wire},
     seen::Seen,
@@ -8,7 +9,7 @@ use super::{
     world::{Event, Feeding, World},
 };
 use everwire::{
-    ErrorKind, Message, State,
+    ErrorKind, Message, ResumeMode, State,
     proto::{Cause, Input, Lifecycle, Output, Timestamp},
 };
 
@@ -33,7 +34,7 @@ impl World {
         self.rules.check(self.feeding.outputs <= 16, "(8) too much at once");
         if self.session.wants_room()
             && self.now >= self.full_until
-            && let Some(generation) = self.served()
+            && let Some(generation) = self.socket()
         {
             let feeding = std::mem::take(&mut self.feeding);
             self.give(Input::Room { generation }, seen);
@@ -50,6 +51,12 @@ impl World {
                 false
             }
         }
+    }
+
+    /// The socket that a driver offers when it has room: the session must know whether it is the right one.
+    fn socket(&self) -> Option<u64> {
+        let open = || self.wires.iter().find(|(_, wire)| wire.client == End::Open).map(|(wire, _)| *wire);
+        self.served().or_else(open)
     }
 
     /// The connection that takes messages now.
@@ -99,6 +106,9 @@ impl World {
                 let open = self.wires.get(&generation).is_some_and(|wire| wire.client == End::Open);
                 self.rules.check(open, "(4) written to a socket that is not open");
                 let Message::Text(text) = message else { return self.rules.check(false, "text alone is sent here") };
+                if text.starts_with(r#"{"type":"wire.connect""#) {
+                    self.asks_to_go_on(&text);
+                }
                 if let Some(number) = id {
                     // However many waited, a close writes them all.
                     self.feeding.outputs -= 1;
@@ -109,6 +119,8 @@ impl World {
                     self.feeding.outputs -= 1;
                     self.rules.check(self.rules.kind == Kind::Everwire, "(4) written again");
                     self.rules.check(self.rules.up_on(generation), "(4) written again to another socket");
+                    let known = server::number_in(&text, r#""seq":"#) <= Some(self.known_taken);
+                    self.rules.check(!known, "(4) written again though the server has it");
                     seen.again += 1;
                 } else if let Some((subscribe, name)) = server::channel_in(&text) {
                     self.rules.check(self.rules.up_on(generation), "a channel is told of on another socket");
@@ -193,6 +205,15 @@ impl World {
             }
             _ => self.rules.check(false, "an output nobody knows"),
         }
+    }
+
+    /// Rule 5: whoever has a session asks for what comes after the last event.
+    fn asks_to_go_on(&self, first_frame: &str) {
+        let Listener { epoch, next, anew } = self.listener;
+        let has_session = !anew && self.mode != ResumeMode::None;
+        let asked = (server::session_in(first_frame), server::number_in(first_frame, r#""last":"#));
+        let wanted = if has_session { (Some(epoch), Some(next - 1)) } else { (None, None) };
+        self.rules.check(asked == wanted, "(5) a session does not go on where it broke");
     }
 
     /// An event of a session is given to the listener.

@@ -310,6 +310,9 @@ impl World {
         if stale && self.wires.contains_key(&wire) && self.random.chance(50) {
             return;
         }
+        if !stale {
+            self.rules.heard_at = self.now;
+        }
         let up = self.rules.up_on(wire);
         let kind = self.rules.kind;
         let (text, code) = match frame {
@@ -338,6 +341,12 @@ impl World {
         };
         let is_event = self.feeding.event.is_some();
         self.feeding.numbered = if kind == Kind::Everwire { server::numbered(&text) } else { None };
+        if kind == Kind::Everwire && !stale {
+            // By a hello, or by what follows it.
+            let told = server::number_in(&text, r#""received":"#)
+                .or_else(|| server::number_in(&text, r#"received","up_to":"#));
+            self.known_taken = told.unwrap_or(self.known_taken);
+        }
         self.rules.waited = None;
         let payload = Event::from_text(text);
         self.fact(wire, stale, Input::Message { generation: wire, payload }, seen);

@@ -5,11 +5,14 @@ use super::{
     seen::Seen,
     server::Kind,
 };
-use everwire::proto::{BackoffRule, BreakerRule, BreakerState, Cause, Error, Lifecycle, OutboxRule, State};
+use everwire::proto::{BackoffRule, BreakerRule, BreakerState, Cause, Error, ErrorKind, Lifecycle, OutboxRule, State};
 use std::{collections::BTreeMap, time::Duration};
 
 /// How long after a successor was wanted it is there, or another is.
 const SUCCESSION: Duration = Duration::from_secs(40);
+
+/// Longer than any dialect may be silent, with the time of a hello.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The book that is kept of one schedule.
 pub(crate) struct Rules {
@@ -55,6 +58,8 @@ pub(crate) struct Rules {
     /// Until when the breaker lets nothing through.
     open_until: Duration,
     pub(crate) max_age: Option<Duration>,
+    /// When something last came from a server.
+    pub(crate) heard_at: Duration,
     /// When a connection was last lost.
     pub(crate) lost_at: Option<Duration>,
 }
@@ -96,6 +101,7 @@ impl Rules {
             breaker: None,
             open_until: Duration::ZERO,
             max_age: None,
+            heard_at: Duration::ZERO,
             lost_at: None,
         }
     }
@@ -156,7 +162,7 @@ impl Rules {
     pub(crate) fn writes(&mut self, wire: u64, number: u64) {
         let closing = self.closing_on == Some(wire);
         self.check(self.up_on(wire) || closing, "(4) written to a socket that is not authenticated");
-        let verdict = self.book.writes(number, wire, closing);
+        let verdict = self.book.writes(number, wire, self.now, closing);
         self.holds(verdict);
     }
 
@@ -234,6 +240,8 @@ impl Rules {
             Lifecycle::Breaker { state, wait } => {
                 seen.breaks += 1;
                 self.check((*state == BreakerState::Open) == wait.is_some(), "(6) an open breaker has an end");
+                let long_enough = |rule: BreakerRule| wait.is_none_or(|wait| wait >= rule.pause);
+                self.check(self.breaker.is_some_and(long_enough), "(6) a breaker that hardly opens");
                 self.open_until = wait.map_or(Duration::ZERO, |wait| self.now + wait);
             }
             Lifecycle::Renewing { age } => {
@@ -244,6 +252,10 @@ impl Rules {
                     !self.offline && self.max_age.is_some_and(|most| *age >= most * 9 / 10),
                     "(1) replaced too early",
                 );
+            }
+            // A successor has failed: a driver that is late hears of it late.
+            Lifecycle::Error(error) if self.overlaps() && error.kind() != ErrorKind::Decode => {
+                self.renewing_at = self.now;
             }
             Lifecycle::Closed(cause) => {
                 self.check(!self.closed_told, "(3) an end was told twice");
@@ -302,6 +314,9 @@ impl Rules {
 
     /// A timer was served: a connection that has been up for long enough is stable.
     pub(crate) fn timer_served(&mut self) {
+        // Every dialect with a health check calls 40 s of silence the end.
+        let silent = self.up.is_some() && self.kind != Kind::Raw && self.heard_at + SILENCE <= self.now;
+        self.check(!silent, "a dead connection is not noticed");
         // One that comes of age without a network is kept for a while.
         let age = self.up.map_or(Duration::ZERO, |(_, since)| self.now - since);
         let most = self.max_age.filter(|_| !self.was_offline).unwrap_or(Duration::MAX);

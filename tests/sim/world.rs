@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) keeper: Keeper,
     pub(crate) taken: BTreeSet<u64>,
     pub(crate) last_taken: u64,
+    /// The number of the last message that the client was told is taken.
+    pub(crate) known_taken: u64,
     pub(crate) listener: Listener,
     pub(crate) mode: ResumeMode,
     /// Whether messages were reported that may not have been taken.
@@ -154,6 +156,7 @@ impl World {
             keeper: Keeper::default(),
             taken: BTreeSet::new(),
             last_taken: 0,
+            known_taken: 0,
             listener: Listener::default(),
             mode,
             reported: false,
