@@ -134,7 +134,22 @@ export interface Stats {
   errors: number;
   listenerFailures: number;
   overflows: number;
+  /** The round trip of the last health check, and the mean, the median and the 95th percentile of the last 64. */
   latency?: number;
+  latencyMean?: number;
+  latencyP50?: number;
+  latencyP95?: number;
+}
+
+/** A connection that was lost, or a try that failed. */
+export interface Reconnect {
+  /** When: milliseconds since 1970, as `Date.now()`. */
+  at: number;
+  /** The number of the try; 0 for a connection. */
+  attempt: number;
+  /** Why, in words. */
+  reason: string;
+  error: EverwireError;
 }
 
 /** Why a client ended. */
@@ -152,6 +167,9 @@ export type Lifecycle =
   | { type: 'disconnected'; error: EverwireError }
   | { type: 'backing-off'; attempt: number; delay: number; error: EverwireError }
   | { type: 'error'; error: EverwireError }
+  | { type: 'ping' }
+  | { type: 'pong'; latency: number }
+  | { type: 'closing'; code: number; reason: string; by: 'client' | 'server' }
   | { type: 'clamped'; setting: string; asked: number; used: number }
   | { type: 'closed'; cause: Cause };
 
@@ -224,6 +242,8 @@ export interface Client<Events extends object = AnyEvents> {
   close(code?: number, reason?: string): Promise<void>;
   /** What was counted so far. */
   stats(): Stats;
+  /** Why connections were lost and tries failed: the last 16 times, the oldest first. */
+  reconnectLog(): Reconnect[];
   [Symbol.asyncDispose](): Promise<void>;
 }
 

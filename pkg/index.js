@@ -100,6 +100,10 @@ class Client {
     return this.#core.stats();
   }
 
+  reconnectLog() {
+    return this.#core.reconnectLog();
+  }
+
   get closed() {
     return promise((done) => this.#core.closed(done));
   }

@@ -60,7 +60,7 @@ const MESSAGES = [
   /(\/rustc|\/root|\/home|\/rust|\/usr|src)(\/[\w.+-]+)+\.rs/g, /00010203[0-9]{192}/g,
   / index starts at | but ends at |index out of bounds: the len is | but the index is |range (start|end) index | out of range for slice of length /g,
   /slice(?=\0+ but)|assertion `left [^a-z]* ?right` failed|\x20\x20left: | right: |removal index \(is |\) should be < len \(is |copy_from_slice: source slice length \(|\) does not match destination slice length \(/g,
-  /cannot access a Thread Local Storage value during or after destruction: |assertion failed: (self|slot)\.\w+\(\w*\)|overflow (in|when) [\w: ]*[Dd]uration[\w:]*/g,
+  /cannot access a Thread Local Storage value during or after destruction: |assertion failed: (self|slot)\.\w+\(\w*\)|assertion failed: mid <= self\.len\(\)|mid > len|overflow (in|when) [\w: ]*[Dd]uration[\w:]*/g,
   /finish: (callbacks|result) should be (Some|None)|called `(Option|Result)::unwrap\(\)` on an? `(None|Err)` value|attempt to join into collection with len > usize::MAX/g,
   /cannot recursively acquire mutex|description\(\) is deprecated; use Display|LazyCell instance has previously been poisoned|`async fn` resumed after completion/g,
   /cannot convert float seconds to Duration: value is (negative|either too big or NaN)|RefCell already (mutably )?borrowed|internal error: entered unreachable code/g,

@@ -343,7 +343,6 @@ impl Handle {
         stats
     }
 
-    #[cfg_attr(feature = "npm", allow(dead_code))] // the edge keeps no log
     pub(crate) fn reconnect_log(&self) -> Vec<Reconnect> {
         self.0.0.snapshot().log.clone()
     }

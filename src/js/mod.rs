@@ -17,7 +17,7 @@ use crate::{
 };
 use dispatch::{Entry, JsDispatch, Listeners};
 use error::to_js;
-use js_sys::{Function, JsString, Uint8Array};
+use js_sys::{Array, Function, JsString, Uint8Array};
 use payload::{JsPayload, Reader};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
@@ -192,6 +192,12 @@ impl JsClient {
     #[wasm_bindgen(getter, js_name = connectionId)]
     pub fn connection_id(&self) -> Option<String> {
         self.handle.connection_id().map(|id| id.as_ref().to_owned())
+    }
+
+    /// Why connections were lost.
+    #[wasm_bindgen(js_name = reconnectLog)]
+    pub fn reconnect_log(&self) -> Array {
+        values::reconnect_log(&self.handle.reconnect_log(), self.handle.stats().at)
     }
 
     /// What was counted.

@@ -141,7 +141,7 @@ impl FromBrowser for JsPayload {
 impl Payload for JsPayload {
     type Names = Names;
 
-    const PARTS: Parts = Parts::NONE;
+    const PARTS: Parts = Parts { records: true, ..Parts::NONE };
 
     fn names(field: &str, control: &[String], _any_text: bool) -> Names {
         Names { field: field.into(), control: control.to_vec(), classes: Vec::new() }

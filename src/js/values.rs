@@ -1,8 +1,8 @@
 //! Lifecycle steps, causes and counters as JavaScript objects. `pkg/index.d.ts` has their types.
 
 use super::error::to_js;
-use crate::proto::{Cause, Lifecycle, Stats};
-use js_sys::{Object, Reflect};
+use crate::proto::{Cause, Lifecycle, Reconnect, Stats, Timestamp};
+use js_sys::{Array, Object, Reflect};
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 
@@ -61,6 +61,10 @@ pub(super) fn lifecycle(step: &Lifecycle) -> JsValue {
             .with("setting", super::error::in_options(setting))
             .with("asked", millis(*asked))
             .with("used", millis(*used)),
+        Lifecycle::Pong { latency } => named("pong").with("latency", millis(*latency)),
+        Lifecycle::Closing { code, reason, by } => {
+            named("closing").with("code", *code).with("reason", &**reason).with("by", by.as_str())
+        }
         Lifecycle::Closed(end) => named("closed").with("cause", cause(end)),
         // Steps of parts that the edge does not have.
         other => named(other.as_str()),
@@ -74,6 +78,21 @@ pub(super) fn cause(cause: &Cause) -> JsValue {
         .with("message", cause.text())
         .maybe("error", cause.error().map(to_js))
         .into()
+}
+
+/// Why connections were lost; `now` is the time since the client was made.
+pub(super) fn reconnect_log(log: &[Reconnect], now: Timestamp) -> Array {
+    let today = js_sys::Date::now();
+    let entry = |entry: &Reconnect| {
+        JsValue::from(
+            Fields::new()
+                .with("at", today - millis(now - entry.at))
+                .with("attempt", entry.attempt)
+                .with("reason", entry.reason.as_str())
+                .with("error", to_js(&entry.error)),
+        )
+    };
+    log.iter().map(entry).collect()
 }
 
 pub(super) fn stats(stats: &Stats) -> JsValue {
@@ -99,5 +118,8 @@ pub(super) fn stats(stats: &Stats) -> JsValue {
         .into_iter()
         .fold(Fields::new(), |fields, (name, count)| fields.with(name, count as f64))
         .maybe("latency", stats.latency.map(millis))
+        .maybe("latencyMean", stats.latency_mean.map(millis))
+        .maybe("latencyP50", stats.latency_p50.map(millis))
+        .maybe("latencyP95", stats.latency_p95.map(millis))
         .into()
 }

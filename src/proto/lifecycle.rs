@@ -190,6 +190,16 @@ pub enum Side {
     Server,
 }
 
+impl Side {
+    /// `client` or `server`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Side::Client => "client",
+            Side::Server => "server",
+        }
+    }
+}
+
 /// Where a circuit breaker stands (S3-3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {

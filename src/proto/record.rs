@@ -5,7 +5,7 @@ use super::{
     stats::Stats,
     time::Timestamp,
 };
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 /// How many failures are remembered.
 const LOG: usize = 16;
@@ -129,8 +129,8 @@ impl fmt::Display for Reconnect {
 
 #[derive(Default)]
 pub(super) struct Record {
-    log: VecDeque<Reconnect>,
-    trips: VecDeque<Duration>,
+    log: Vec<Reconnect>,
+    trips: Vec<Duration>,
     /// What a timer found out about the failure that follows.
     pub(super) overdue: Option<Reason>,
 }
@@ -138,23 +138,27 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn note(&mut self, entry: Reconnect) {
         if self.log.len() == LOG {
-            self.log.pop_front();
+            self.log.remove(0);
         }
-        self.log.push_back(entry);
+        self.log.push(entry);
     }
 
-    pub(super) fn log(&self) -> &VecDeque<Reconnect> {
+    pub(super) fn log(&self) -> &[Reconnect] {
         &self.log
     }
 
     /// A round trip ended: brings the figures up to date.
     pub(super) fn round_trip(&mut self, trip: Duration, stats: &mut Stats) {
         if self.trips.len() == TRIPS {
-            self.trips.pop_front();
+            self.trips.remove(0);
         }
-        self.trips.push_back(trip);
-        let mut sorted: Vec<Duration> = self.trips.iter().copied().collect();
-        sorted.sort_unstable();
+        self.trips.push(trip);
+        // They are few, and a page need not download the standard library's ways to sort.
+        let mut sorted = Vec::with_capacity(TRIPS);
+        for trip in &self.trips {
+            let place = sorted.iter().filter(|other| *other <= trip).count();
+            sorted.insert(place, *trip);
+        }
         let rank = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied();
         stats.latency_mean = Some(sorted.iter().sum::<Duration>() / sorted.len() as u32);
         stats.latency_p50 = rank(50);

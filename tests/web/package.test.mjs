@@ -602,3 +602,25 @@ test('N-11: an AbortSignal takes a listener off, closes a client, and gives up a
   }, options(t.peer));
   assert.deepEqual(seen, { calls: [1, -1], type: 'by-user', given: 'enough', before: 'never', wrong: 'signal' });
 }, { complaints: ['WebSocket connection to'] });
+
+test('N-12, S2-11: why it reconnected is remembered, and how long the server takes to answer', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const steps = [];
+    client.onLifecycle((step) => steps.push(step));
+    await step(client, ({ type }) => type === 'pong');
+    const began = Date.now();
+    const back = step(client, ({ type }) => type === 'connected');
+    await client.send({ cmd: 'drop' });
+    await back;
+    const [{ at, attempt, reason, error }] = client.reconnectLog();
+    const { latency, latencyMean, latencyP50, latencyP95 } = client.stats();
+    await client.close();
+    const closing = steps.filter(({ type }) => type === 'closing').at(-1);
+    return { late: at - began, attempt, reason, code: error.code, trips: [latency, latencyMean, latencyP50, latencyP95], closing, pings: steps.some(({ type }) => type === 'ping') };
+  }, options(t.peer, { healthCheckInterval: 100, silenceTimeout: 5000, backoffBase: 10 }));
+  assert.ok(seen.late > -100 && seen.late < 5000, `${seen.late}`);
+  assert.deepEqual([seen.attempt, seen.reason, seen.code, seen.pings], [0, 'the connection broke', 'closed', true]);
+  assert.ok(seen.trips.every((trip) => trip >= 0 && trip < 5000), `${seen.trips}`);
+  assert.deepEqual(seen.closing, { type: 'closing', code: 1000, reason: 'client disconnect', by: 'client' });
+});

@@ -374,7 +374,7 @@ impl<P: Payload> Session<P> {
         // A breaker that is open stays open, whoever asks; and without a network there is nothing to try.
         match !self.outlook.offline && self.held_back().is_zero() {
             true => self.begin_attempt(),
-            false if !self.outlook.offline => {
+            false if P::PARTS.resilience && !self.outlook.offline => {
                 self.back_off(Error::new(ErrorKind::Connect, "the circuit breaker is open"), None)
             }
             false => self.back_off(Error::new(ErrorKind::Connect, "there is no network"), None),

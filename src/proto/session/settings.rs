@@ -133,6 +133,9 @@ impl Settings {
         self.dialect.check_for::<P>()?;
         url::check(&self.url)?;
         self.check_backoff()?;
+        if P::PARTS.resilience {
+            self.check_breaker()?;
+        }
         let times = [
             ("token_timeout", Some(self.token_timeout)),
             ("open_timeout", Some(self.open_timeout)),
@@ -144,14 +147,13 @@ impl Settings {
             ("health_check_interval", self.health_interval),
             ("silence_timeout", self.silence),
             ("max_age", self.max_age),
-            ("breaker.pause", self.breaker.map(|breaker| breaker.pause)),
         ];
         for (name, time) in times {
             if time.is_some_and(|time| time.is_zero()) {
                 return wrong(name, "must be more than 0");
             }
         }
-        if self.outbox.ttl.is_some_and(|ttl| ttl.is_zero()) {
+        if P::PARTS.outbox && self.outbox.ttl.is_some_and(|ttl| ttl.is_zero()) {
             return wrong("outbox.ttl", "must be more than 0");
         }
         if self.health_interval.is_some() && self.dialect.health_check.is_none() {
@@ -164,15 +166,14 @@ impl Settings {
             self.check_token(Some(token))?;
         }
         self.check_params::<P>()?;
-        let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
-        if self.resume == ResumeMode::FullBuffer && sends.is_none() {
-            return wrong("resume", "the dialect does not number messages, so that none could be sent again");
+        if P::PARTS.resume {
+            self.check_resume()?;
         }
         Ok(self.clamp())
     }
 
     fn check_backoff(&self) -> Result<(), Error> {
-        let BackoffRule { base, cap, jitter, max_attempts, .. } = self.backoff;
+        let BackoffRule { base, cap, jitter, .. } = self.backoff;
         if base.is_zero() {
             return wrong("backoff.base", "must be more than 0");
         }
@@ -182,13 +183,28 @@ impl Settings {
         if !(jitter > 0.0 && jitter <= 1.0) {
             return wrong("backoff.jitter", "must be above 0 and at most 1");
         }
-        if let Some(BreakerRule { failures, .. }) = self.breaker {
-            if failures == 0 {
-                return wrong("breaker.failures", "must be more than 0");
-            }
-            if max_attempts > 0 && failures >= max_attempts {
-                return wrong("breaker.failures", "must be less than `max_attempts`, or the breaker never opens");
-            }
+        Ok(())
+    }
+
+    fn check_breaker(&self) -> Result<(), Error> {
+        let Some(BreakerRule { failures, pause }) = self.breaker else { return Ok(()) };
+        if failures == 0 {
+            return wrong("breaker.failures", "must be more than 0");
+        }
+        if pause.is_zero() {
+            return wrong("breaker.pause", "must be more than 0");
+        }
+        let most = self.backoff.max_attempts;
+        if most > 0 && failures >= most {
+            return wrong("breaker.failures", "must be less than `max_attempts`, or the breaker never opens");
+        }
+        Ok(())
+    }
+
+    fn check_resume(&self) -> Result<(), Error> {
+        let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
+        if self.resume == ResumeMode::FullBuffer && sends.is_none() {
+            return wrong("resume", "the dialect does not number messages, so that none could be sent again");
         }
         Ok(())
     }

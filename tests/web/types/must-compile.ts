@@ -71,6 +71,7 @@ export async function lifecycle(): Promise<void> {
   client.onLifecycle((step: Lifecycle) => {
     if (step.type === 'backing-off') console.log(step.delay.toFixed(), step.error.retryable);
     if (step.type === 'closed') console.log(step.cause.type);
+    if (step.type === 'closing') console.log(step.by === 'server', step.code);
   });
   try {
     await client.connect();
@@ -97,4 +98,8 @@ export async function iterated(signal: AbortSignal): Promise<void> {
   const dropped: number = messages.dropped;
   console.log(dropped);
   for await (const { event } of (await connect({})).events()) console.log(event.whatever);
+}
+
+export function log(client: Awaited<ReturnType<typeof createClient>>): string[] {
+  return client.reconnectLog().map(({ at, reason, error }) => `${new Date(at).toISOString()} ${reason} ${error.code}`);
 }
