@@ -75,7 +75,7 @@ impl Timers {
 
     /// Lets those that would end something, and are due, wait until then.
     pub(super) fn put_off(&mut self, now: Timestamp, until: Timestamp) {
-        for timer in [Timer::Token, Timer::Open, Timer::Hello, Timer::Silence, Timer::Probe, Timer::Pong] {
+        for timer in [Timer::Open, Timer::Hello, Timer::Silence, Timer::Probe, Timer::Pong] {
             if self.due[timer as usize].is_some_and(|due| due <= now) {
                 self.set(timer, until);
             }

@@ -313,7 +313,7 @@ impl World {
         if !stale {
             self.rules.heard_at = self.now;
         }
-        let up = self.rules.up_on(wire);
+        let up = !stale && self.rules.up_on(wire);
         let kind = self.rules.kind;
         let (text, code) = match frame {
             Frame::Pong => return self.fact(wire, stale, Input::Pong { generation: wire }, seen),

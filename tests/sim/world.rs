@@ -215,7 +215,7 @@ impl World {
                 }
                 self.tell_time(seen);
                 self.give(Input::Timeout, seen);
-                self.rules.timer_served();
+                self.rules.timer_served(self.now - at);
                 self.rules.holds(self.rules.book.timer_served(self.now));
             }
         }
