@@ -58,7 +58,7 @@ pub(super) struct Channels {
     all: Vec<Channel>,
     /// Whether there is a connection.
     up: bool,
-    /// Those before this place are as the server knows them.
+    /// Those before this place are as the server knows them, and the one at it is not: whether there is work is asked often.
     settled: usize,
 }
 
@@ -79,6 +79,13 @@ impl Channels {
         if let Some(channel) = self.all.get_mut(place) {
             channel.wanted = wanted;
         }
+        self.settle();
+    }
+
+    /// Passes over what the server knows.
+    fn settle(&mut self) {
+        let rest = self.all.iter().skip(self.settled);
+        self.settled += rest.take_while(|channel| channel.wanted == channel.told).count();
     }
 
     pub(super) fn want(&mut self, name: Arc<str>) {
@@ -105,6 +112,7 @@ impl Channels {
             stays
         });
         self.settled = settled;
+        self.settle();
     }
 
     /// A new connection knows nothing: all that is wanted is to be told, in the order in which it was asked for.
@@ -121,25 +129,22 @@ impl Channels {
     }
 
     pub(super) fn has_work(&self) -> bool {
-        self.up && self.all.iter().skip(self.settled).any(|channel| channel.wanted != channel.told)
+        self.up && self.settled < self.all.len()
     }
 
     /// The next thing to tell the server.
     pub(super) fn next_step(&mut self) -> Option<Step> {
-        while let Some(channel) = self.all.get_mut(self.settled).filter(|_| self.up) {
-            let (wanted, told) = (channel.wanted, channel.told);
-            if wanted == told {
-                self.settled += 1;
-                continue;
+        let channel = self.all.get_mut(self.settled).filter(|_| self.up)?;
+        channel.told = channel.wanted;
+        let name = channel.name.clone();
+        let step = match channel.wanted {
+            true => Step::Subscribe(name),
+            false => {
+                self.all.remove(self.settled);
+                Step::Unsubscribe(name)
             }
-            channel.told = wanted;
-            let name = channel.name.clone();
-            if wanted {
-                return Some(Step::Subscribe(name));
-            }
-            self.all.remove(self.settled);
-            return Some(Step::Unsubscribe(name));
-        }
-        None
+        };
+        self.settle();
+        Some(step)
     }
 }
