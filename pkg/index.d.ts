@@ -53,19 +53,32 @@ export interface Options {
   /** Where the server is. `https` becomes `wss`; the dialect may force the path. Default: the dialect's own. */
   url?: string | URL;
   /** What the server speaks: a built-in dialect, or a description of another. Default: `stream`. */
-  dialect?: 'stream' | 'stream-v1' | 'envelope' | 'raw' | Dialect;
+  dialect?: 'stream' | 'stream-v1' | 'everwire' | 'envelope' | 'openai-realtime-browser' | 'raw' | Dialect;
   /** A token, or a function that fetches one. Only a function can refresh a token that has expired. */
   token?: string | (() => string | Promise<string>);
   /** The values for the dialect's `${placeholders}`, such as `api_key` and `user_id`. */
   params?: Record<string, unknown>;
   /** Subprotocols to offer. */
   protocols?: string[];
-  /** Dials in a row before giving up; 0 for no limit. */
+  /** Whether to try again after a failure, of the first connect too. Default: true. */
+  reconnect?: boolean;
+  /** Dials in a row before giving up; 0 for no limit. Default: 5. */
   maxAttempts?: number;
-  /** The longest wait before the first retry. It doubles with every retry. */
+  /** The longest wait before the first retry. It doubles with every retry. Default: 250. */
   backoffBase?: number;
-  /** The longest wait before any retry. */
+  /** The longest wait before any retry. Default: 5000. */
   backoffCap?: number;
+  /** The share of a wait that is random, above 0 and up to 1. Default: 1. */
+  jitter?: number;
+  /** Stops trying for a while after so many failures in a row (fewer than `maxAttempts`, unless that is 0). Default: it does not. */
+  breaker?: {
+    /** Default: 5. */
+    failures?: number;
+    /** Default: 60 000. */
+    pause?: number;
+  };
+  /** The age at which a connection is replaced by a new one, before a server or a proxy cuts it. Default: none. */
+  maxConnectionAge?: number;
   /** After this time connected the count of retries starts anew. */
   stableAfter?: number;
   /** From dialling to the open socket. */
@@ -80,10 +93,67 @@ export interface Options {
   healthCheckInterval?: number;
   /** With nothing from the server for this time the connection is replaced. */
   silenceTimeout?: number;
-  /** The largest message taken: bytes, of text UTF-16 units. */
+  /** After a sign that the network or the page changed, something must come within this time. Default: 5000. */
+  probeTimeout?: number;
+  /** The largest message taken: bytes, of text UTF-16 units. Default: 1 MiB, or what the dialect says. */
   maxMessageSize?: number;
+  /** How messages wait while there is no connection, and while the socket has no room. */
+  outbox?: Outbox;
+  /** How many requests may wait for their reply. Default: 256. */
+  maxRequests?: number;
+  /**
+   * What a new connection does about what was under way on the old one, where the dialect can resume. `sequence-id` (the default)
+   * asks for the events after the last one; `full-buffer` also sends again, in a new session, what the server has not confirmed.
+   */
+  resume?: 'none' | 'sequence-id' | 'full-buffer';
+  /** Where the first connection goes on: the `resumePoint` of another client, kept across a reload of the page for example. */
+  resumeFrom?: ResumePoint;
+  /** Finds the number of an event, on servers whose dialect names no member for it. Then duplicates are dropped and gaps told. */
+  sequence?: (event: any) => number | undefined;
+  /** Makes the message that asks for the events that were missed, on servers whose dialect has none. It needs numbers. */
+  onResume?: (point: ResumePoint) => string | object | undefined;
   /** Closes the client when it is aborted; a `connect` under way rejects with its reason. */
   signal?: AbortSignal;
+}
+
+/** What happens to a message when there is no room for it: its sender is told, older ones make room, it is dropped, or it waits for room. */
+export type WhenFull = 'error' | 'drop-oldest' | 'drop-newest' | 'wait';
+
+/** How much may wait to be sent, and what happens beyond that. */
+export interface Outbox {
+  /** How many messages may wait; 0 turns the outbox off. Default: 1000. */
+  messages?: number;
+  /** How many bytes may wait. Default: 1 MiB. */
+  bytes?: number;
+  /** Default: `error`. */
+  whenFull?: WhenFull;
+  /** How long a message may wait. Default: as long as the client lives. */
+  ttl?: number;
+}
+
+/** How one message is sent. What is not said is as the outbox has it. */
+export interface SendOptions {
+  /** How long it may wait to be written, in milliseconds. */
+  ttl?: number;
+  whenFull?: WhenFull;
+  /** Takes the message back when it is aborted before it is written. */
+  signal?: AbortSignal;
+}
+
+/** How one request is sent. */
+export interface RequestOptions {
+  /** How long it may take until the reply is there, in milliseconds. Default: 10 000. */
+  timeout?: number;
+  /** Gives the request up when it is aborted. */
+  signal?: AbortSignal;
+}
+
+/** Where a new connection goes on. Whoever has the session may resume it: keep it as you keep a token. */
+export interface ResumePoint {
+  /** The session, where the dialect has sessions. */
+  session?: string;
+  /** The number of the last event. */
+  lastSequence?: number;
 }
 
 /** How long to listen. */
@@ -134,6 +204,29 @@ export interface Stats {
   errors: number;
   listenerFailures: number;
   overflows: number;
+  /** Requests that were sent, or are to be, and the replies to them that came in time. */
+  requests: number;
+  replies: number;
+  /** What waits in the outbox now; what found no room there or made room, and what waited too long. */
+  outboxMessages: number;
+  outboxBytes: number;
+  outboxOverflows: number;
+  outboxExpired: number;
+  /** Events that came twice, times that events were lost for good, and connections that went on where another broke. */
+  duplicates: number;
+  gaps: number;
+  resumes: number;
+  /** Events of channels that somebody has opened, and of others. */
+  routed: number;
+  unroutable: number;
+  /** How long there was a connection, all together, and how old the current one is. */
+  uptime: number;
+  connectionAge?: number;
+  sinceLastMessage?: number;
+  sinceLastReconnect?: number;
+  /** How long the last dial took, up to the open socket, and from it to the hello. */
+  dialTime?: number;
+  helloTime?: number;
   /** The round trip of the last health check, and the mean, the median and the 95th percentile of the last 64. */
   latency?: number;
   latencyMean?: number;
@@ -170,6 +263,13 @@ export type Lifecycle =
   | { type: 'ping' }
   | { type: 'pong'; latency: number }
   | { type: 'closing'; code: number; reason: string; by: 'client' | 'server' }
+  | { type: 'token-renewed'; validFor?: number }
+  | { type: 'breaker'; state: 'closed' | 'open' | 'half-open'; wait?: number }
+  | { type: 'renewing'; age: number }
+  | { type: 'replay-started'; mode: 'sequence' | 'full-buffer'; last?: number; count?: number }
+  | { type: 'replay-completed'; mode: 'sequence' | 'full-buffer'; count: number; duration: number }
+  | { type: 'gap'; from: number; to?: number }
+  | { type: 'overflow'; queue: string; capacity: number; dropped: number; policy: string }
   | { type: 'clamped'; setting: string; asked: number; used: number }
   | { type: 'closed'; cause: Cause };
 
@@ -210,8 +310,32 @@ export declare class EverwireError extends Error {
   readonly response?: string;
 }
 
+/** What can be listened to: a client, or one of its channels. */
+export interface Source<Events extends object = AnyEvents> {
+  /** Calls a function for every event of a type. Gives back a function that ends this. */
+  on<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
+  /** Calls a function for the next event of a type. */
+  once<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
+  /** Calls a function for every event. */
+  onAny(listener: Listener<Events, '**'>, options?: ListenerOptions): () => void;
+  /** Takes a function off that `on` or `once` put there; says whether it was there. */
+  off<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): boolean;
+  /** The events of a type, or of all, as `for await` reads them: the first one that comes after this call is the first. */
+  events<P extends Pattern<Events> = '**'>(type?: P, options?: EventsOptions): EventStream<Typed<Events, P>>;
+  /** All events, as `events()`. */
+  [Symbol.asyncIterator](): EventStream<Typed<Events, '**'>>;
+}
+
+/** The events of one channel. The first handle of a channel subscribes to it, and closing the last one unsubscribes. */
+export interface Channel<Events extends object = AnyEvents> extends Source<Events> {
+  readonly name: string;
+  /** Takes its listeners off, and unsubscribes if no other handle has the channel. */
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
 /** A client: one connection that is kept alive. */
-export interface Client<Events extends object = AnyEvents> {
+export interface Client<Events extends object = AnyEvents> extends Source<Events> {
   /** Where it stands. */
   readonly state: State;
   /** The id the server gave this connection, while connected. */
@@ -222,22 +346,22 @@ export interface Client<Events extends object = AnyEvents> {
   connect(): Promise<void>;
   /** Settles at the hello of a connection on its way, at once while connected; rejects with the cause if it ends. */
   ready(): Promise<void>;
-  /** Calls a function for every event of a type. Gives back a function that ends this. */
-  on<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
-  /** Calls a function for the next event of a type. */
-  once<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
-  /** Calls a function for every event. */
-  onAny(listener: Listener<Events, '**'>, options?: ListenerOptions): () => void;
-  /** The events of a type, or of all, as `for await` reads them: the first one that comes after this call is the first. */
-  events<P extends Pattern<Events> = '**'>(type?: P, options?: EventsOptions): EventStream<Typed<Events, P>>;
-  /** All events, as `events()`. */
-  [Symbol.asyncIterator](): EventStream<Typed<Events, '**'>>;
-  /** Takes a function off that `on` or `once` put there; says whether it was there. */
-  off<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>): boolean;
   /** Calls a function for every step in the life of the connection. Gives back a function that ends this. */
   onLifecycle(listener: (step: Lifecycle) => void): () => void;
-  /** Sends a message: text and bytes as they are, everything else as JSON. Settles when the browser has taken it. */
-  send(message: string | ArrayBuffer | ArrayBufferView | object | number | boolean | null): Promise<void>;
+  /**
+   * Sends a message: text and bytes as they are, everything else as JSON. Without a connection it waits for one in the outbox.
+   * Settles when the browser has taken it.
+   */
+  send(message: string | ArrayBuffer | ArrayBufferView | object | number | boolean | null, options?: SendOptions): Promise<void>;
+  /**
+   * Sends a request, and settles with its reply. The dialect says where the id of both stands; one is put in where there is none.
+   * The reply goes to the caller alone; one that comes too late is an event as any other.
+   */
+  request<Reply = any>(message: object, options?: RequestOptions): Promise<Reply>;
+  /** The events of a channel, if the dialect knows any: on this connection and on every one that follows. */
+  channel<E extends object = Events>(name: string): Channel<E>;
+  /** Where another client would go on, where the dialect can resume. */
+  readonly resumePoint: ResumePoint | undefined;
   /** Closes for good: 1000 or 3000 to 4999, and a reason of at most 123 bytes. Settles when closed. */
   close(code?: number, reason?: string): Promise<void>;
   /** What was counted so far. */

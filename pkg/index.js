@@ -19,9 +19,9 @@ export async function connect(options) {
 /** Makes a client that does not connect yet, so that listeners can be there first. */
 export async function createClient(options) {
   await load();
-  const [text, fetch, signal] = written(options);
+  const [signal, ...given] = written(options);
   signal?.throwIfAborted();
-  const client = new Client(new Core(text, fetch));
+  const client = new Client(new Core(...given));
   signal?.addEventListener('abort', () => client.close(), { once: true });
   return client;
 }
@@ -35,26 +35,12 @@ function load() {
   return loading;
 }
 
-class Client {
-  #core;
+/** How the parts of a listener's life are known to each other. */
+const CLIENT = Symbol('client');
+const SIGNAL = Symbol('signal');
 
-  constructor(core) {
-    this.#core = core;
-  }
-
-  async connect() {
-    this.#core.connect();
-    return this.ready();
-  }
-
-  on(type, listener, { signal } = {}) {
-    if (signal?.aborted) return () => false;
-    const id = this.#core.on(type, listener);
-    const off = () => this.#core.remove(id);
-    signal?.addEventListener('abort', off, { once: true });
-    return off;
-  }
-
+/** What listens by its own `on`. */
+class Source {
   once(type, listener, options) {
     const off = this.on(type, Object.assign(function once(event, type) {
       off();
@@ -74,6 +60,36 @@ class Client {
   [Symbol.asyncIterator]() {
     return this.events();
   }
+}
+
+class Client extends Source {
+  #core;
+  // everything
+  #channels;
+  // end
+
+  constructor(core) {
+    super();
+    this.#core = core;
+    // everything
+    this.#channels = new Channels(this, core);
+    // end
+  }
+
+  get [CLIENT]() {
+    return this;
+  }
+
+  async connect() {
+    this.#core.connect();
+    return this.ready();
+  }
+
+  on(type, listener, { signal } = {}) {
+    if (signal?.aborted) return () => false;
+    const id = this.#core.on(type, listener);
+    return ending([signal], () => this.#core.remove(id));
+  }
 
   off(type, listener) {
     return this.#core.off(type, listener);
@@ -84,10 +100,43 @@ class Client {
     return () => this.#core.remove(id);
   }
 
-  async send(message) {
-    return promise((done) => this.#core.send(encode(message), done));
+  async send(message, { signal, ...options } = {}) {
+    const bytes = encode(message);
+    return this.#withdrawable(signal, (done) => this.#core.send(bytes, optional(options), done));
   }
 
+  async request(message, { timeout = 10_000, signal } = {}) {
+    if (!(timeout > 0)) throw new EverwireError('invalid-input', 'timeout: must be more than 0', false, { path: 'timeout' });
+    const text = json(message, 'invalid-input', 'the request ', {});
+    return this.#withdrawable(signal, (done) => this.#core.request(text, timeout, done));
+  }
+
+  #withdrawable(signal, ask) {
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const id = ask((error, value) => {
+        signal?.removeEventListener('abort', abort);
+        if (error === undefined) resolve(value);
+        else reject(error);
+      });
+      const abort = () => {
+        this.#core.withdraw(id);
+        reject(signal.reason);
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  // everything
+  channel(name) {
+    return this.#channels.open(name);
+  }
+
+  get resumePoint() {
+    return this.#core.resumePoint;
+  }
+
+  // end
   async close(code, reason) {
     return promise((done) => this.#core.close(code, reason, done));
   }
@@ -97,7 +146,12 @@ class Client {
   }
 
   stats() {
-    return this.#core.stats();
+    const values = this.#core.stats();
+    const stats = Object.fromEntries(STATS.map((name, place) => [name, values[place]]).filter(([, value]) => value !== undefined));
+    // everything
+    this.#channels.count(stats);
+    // end
+    return stats;
   }
 
   reconnectLog() {
@@ -121,21 +175,35 @@ class Client {
   }
 }
 
+/** The names of what is counted, in the module's order. */
+const STATS = [
+  'messagesIn', 'bytesIn', 'messagesOut', 'bytesOut', 'events', 'malformed', 'binary', 'staleDropped', 'dials', 'connects', 'reconnects',
+  'healthChecks', 'tokenFetches', 'errors', 'listenerFailures', 'overflows', 'requests', 'replies', 'outboxMessages', 'outboxBytes',
+  'outboxOverflows', 'outboxExpired', 'duplicates', 'gaps', 'resumes', 'uptime', 'connectionAge', 'sinceLastMessage', 'sinceLastReconnect',
+  'dialTime', 'helloTime', 'latency', 'latencyMean', 'latencyP50', 'latencyP95',
+];
+
 /** Events for `for await`, as they come: so many wait, and the oldest give way. They end with the client. */
 class Events {
   #queue = [];
   #waiting = [];
   #ended = false;
-  #off;
+  #end;
   dropped = 0;
 
-  constructor(client, type, { capacity = 1024, signal } = {}) {
+  constructor(source, type, { capacity = 1024, signal } = {}) {
     if (!(capacity >= 1)) throw new EverwireError('invalid-input', 'capacity: must be 1 or more', false, { path: 'capacity' });
-    const off = client.on(type, (event, type) => this.#take({ type, event }, capacity));
+    const signals = [signal, source[SIGNAL]];
+    const client = source[CLIENT];
+    const off = source.on(type, (event, type) => this.#take({ type, event }, capacity));
     const offLife = client.onLifecycle((step) => step.type === 'closed' && this.#end());
-    this.#off = () => void (off(), offLife());
-    if (signal?.aborted || client.state === 'closed' || client.state === 'failed') this.#end();
-    signal?.addEventListener('abort', () => this.#end(), { once: true });
+    this.#end = ending(signals, () => {
+      off();
+      offLife();
+      this.#ended = true;
+      for (const waiting of this.#waiting.splice(0)) waiting({ value: undefined, done: true });
+    });
+    if (signals.some((signal) => signal?.aborted) || client.state === 'closed' || client.state === 'failed') this.#end();
   }
 
   #take(value, capacity) {
@@ -146,12 +214,6 @@ class Events {
       this.#queue.shift();
       this.dropped += 1;
     }
-  }
-
-  #end() {
-    this.#ended = true;
-    this.#off();
-    for (const waiting of this.#waiting.splice(0)) waiting({ value: undefined, done: true });
   }
 
   async next() {
@@ -171,6 +233,153 @@ class Events {
   }
 }
 
+// everything
+/** The channels of a client: each event says to which it belongs, and each channel has listeners of its own. */
+class Channels {
+  #client;
+  #core;
+  #path;
+  /** How many handles a channel has. */
+  #handles = new Map();
+  /** By pattern: who listens, by channel, and the one listener of the client that serves them. */
+  #routes = new Map();
+  #offCount;
+  #routed = 0;
+  #unroutable = 0;
+
+  constructor(client, core) {
+    this.#client = client;
+    this.#core = core;
+    this.#path = core.channelField?.split('.');
+  }
+
+  open(name) {
+    if (this.#path === undefined) throw new EverwireError('unsupported', 'channels: the dialect knows no channels', false, { path: 'channels' });
+    const handles = this.#handles.get(name) ?? 0;
+    if (handles === 0) this.#core.subscribe(name);
+    this.#handles.set(name, handles + 1);
+    this.#offCount ??= this.#client.onAny((event) => this.#note(event));
+    return new Channel(name, this.#client, this);
+  }
+
+  leave(name) {
+    const others = this.#handles.get(name) - 1;
+    if (others > 0) return this.#handles.set(name, others);
+    this.#handles.delete(name);
+    this.#core.unsubscribe(name);
+  }
+
+  /** The channel of an event. */
+  #of(event) {
+    return this.#path.reduce((value, name) => value?.[name], event);
+  }
+
+  #note(event) {
+    const name = this.#of(event);
+    if (this.#handles.has(name)) this.#routed += 1;
+    else if (typeof name === 'string') this.#unroutable += 1;
+  }
+
+  count(stats) {
+    stats.routed = this.#routed;
+    stats.unroutable = this.#unroutable;
+  }
+
+  /** Adds a listener; gives what takes it off. */
+  add(name, pattern, listener) {
+    if (typeof listener !== 'function') throw new EverwireError('invalid-input', 'a listener must be a function', false, {});
+    const route = this.#routes.get(pattern) ?? this.#route(pattern);
+    const entry = { listener };
+    // A list that is being called stays as it is.
+    route.channels.set(name, [...(route.channels.get(name) ?? []), entry]);
+    return () => this.#take(name, pattern, (other) => other === entry);
+  }
+
+  remove(name, pattern, listener) {
+    return this.#take(name, pattern, (entry) => entry.listener === listener || entry.listener.listener === listener);
+  }
+
+  #take(name, pattern, is) {
+    const route = this.#routes.get(pattern);
+    const entries = route?.channels.get(name) ?? [];
+    const found = entries.find(is);
+    if (found === undefined) return false;
+    found.listener = undefined;
+    route.channels.set(name, entries.filter((entry) => entry !== found));
+    if (entries.length === 1) route.channels.delete(name);
+    if (route.channels.size === 0) {
+      this.#routes.delete(pattern);
+      route.off();
+    }
+    return true;
+  }
+
+  #route(pattern) {
+    const channels = new Map();
+    const off = this.#client.on(pattern, (event, type) => {
+      const failed = [];
+      for (const { listener } of channels.get(this.#of(event)) ?? []) {
+        try {
+          listener?.(event, type);
+        } catch (error) {
+          failed.push(error);
+        }
+      }
+      // All were called; the client tells what they threw.
+      if (failed.length > 0) throw failed.length > 1 ? new AggregateError(failed) : failed[0];
+    });
+    const route = { channels, off };
+    this.#routes.set(pattern, route);
+    return route;
+  }
+}
+
+/** A handle on a channel. */
+class Channel extends Source {
+  #channels;
+  #leaving = new AbortController();
+
+  constructor(name, client, channels) {
+    super();
+    this.#channels = channels;
+    Object.defineProperties(this, { name: { value: name, enumerable: true }, [CLIENT]: { value: client } });
+  }
+
+  get [SIGNAL]() {
+    return this.#leaving.signal;
+  }
+
+  on(type, listener, { signal } = {}) {
+    if (signal?.aborted || this.#leaving.signal.aborted) return () => false;
+    return ending([signal, this.#leaving.signal], this.#channels.add(this.name, type, listener));
+  }
+
+  off(type, listener) {
+    return this.#channels.remove(this.name, type, listener);
+  }
+
+  close() {
+    if (this.#leaving.signal.aborted) return;
+    this.#leaving.abort();
+    this.#channels.leave(this.name);
+  }
+
+  [Symbol.dispose ?? Symbol.for('Symbol.dispose')]() {
+    this.close();
+  }
+}
+
+// end
+/** The function that ends something, which any of the signals does too. */
+function ending(signals, end) {
+  const over = () => {
+    for (const signal of signals) signal?.removeEventListener('abort', over);
+    return end();
+  };
+  for (const signal of signals) signal?.addEventListener('abort', over);
+  return over;
+}
+
 /** A promise of what a function tells later: an error, or a value. */
 function promise(ask) {
   return new Promise((resolve, reject) => ask((error, value) => (error === undefined ? resolve(value) : reject(error))));
@@ -184,17 +393,42 @@ function encode(message) {
   return json(message, 'invalid-input', 'the message ', {});
 }
 
-/** The options as JSON, for the module, and what JSON does not know: the function that fetches tokens, and the signal. */
+/** The functions among the options. */
+const FUNCTIONS = [
+  'token',
+  // everything
+  'sequence',
+  'onResume',
+  // end
+];
+
+/** The signal among the options, the others as JSON for the module, and the functions, which JSON does not know. */
 function written(options) {
   if (typeof options !== 'object' || options === null) throw new EverwireError('config', 'options: must be an object', false, { path: 'options' });
   const { signal, ...others } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new EverwireError('config', 'signal: must be an AbortSignal', false, { path: 'signal' });
   }
-  const fetch = typeof others.token === 'function' ? others.token : undefined;
-  const given = Object.entries(others).filter(([, value]) => value !== undefined && value !== fetch);
+  const functions = FUNCTIONS.map((name) => (typeof others[name] === 'function' ? others[name] : undefined));
+  const given = Object.entries(others).filter(([, value]) => value !== undefined && !functions.includes(value));
   const members = given.map(([path, value]) => `${JSON.stringify(path)}:${json(value, 'config', `${path}: `, { path })}`);
-  return [`{${members}}`, fetch, signal];
+  // everything
+  const ask = functions[2];
+  if (ask) functions[2] = (point) => asked(ask(point));
+  // end
+  return [signal, `{${members}}`, ...functions];
+}
+// everything
+
+/** What asks for the events that were missed, as text. */
+function asked(message) {
+  return message === undefined || message === null ? undefined : encode(message);
+}
+// end
+
+/** Options as JSON, if there are any. */
+function optional(options) {
+  return Object.keys(options).length > 0 ? json(options, 'invalid-input', 'options: ', { path: 'options' }) : undefined;
 }
 
 function json(value, code, what, details) {

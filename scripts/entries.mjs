@@ -1,34 +1,43 @@
-// Makes the entries of the package that differ from pkg/index.js in nothing but where the WebAssembly module comes from.
+// Makes the entries of the package that differ from pkg/index.js in where the WebAssembly module comes from, or in that they are lean.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const MODULE = 'everwire_bg.wasm';
 const BY_URL = `new URL('./dist/${MODULE}', import.meta.url)`;
+/** What the lean entry leaves out. */
+const EVERYTHING = /^ *\/\/ everything\n[^]*?^ *\/\/ end\n/gm;
 
 const index = readFileSync('pkg/index.js', 'utf8');
 const [purpose] = index.split('\n', 1);
 if (index.split(BY_URL).length !== 2) throw new Error(`pkg/index.js should say once: ${BY_URL}`);
+if (!EVERYTHING.test(index)) throw new Error('pkg/index.js should say what belongs to everything');
 
-/** The same code in `dist`, with another first line, another source of the module, and more at its end. */
-function write(name, line, source, more = '') {
-  const code = index.replace(purpose, line).replace(BY_URL, source).replaceAll("'./dist/", "'./");
-  writeFileSync(`pkg/dist/${name}`, code + more);
-}
+for (const folder of ['dist', 'dist/lean']) {
+  const lean = folder !== 'dist';
+  const name = lean ? 'everwire, the lean entry' : 'everwire';
+  const code = lean ? index.replace(EVERYTHING, '') : index;
+  /** The code beside its module, with another first line, another source of that, and more at its end. */
+  const write = (file, line, source, more = '') => {
+    const text = code.replace(purpose, line).replace(BY_URL, source).replaceAll("'./dist/", "'./");
+    writeFileSync(`pkg/${folder}/${file}`, text + more);
+  };
 
-write(
-  'node.js',
-  `// everwire for Node and its kind, where files are read and not fetched.\nimport { readFile } from 'node:fs/promises';`,
-  `readFile(new URL('./${MODULE}', import.meta.url))`,
-);
-write(
-  'inline.js',
-  '// everwire with the WebAssembly module inside, for places that can neither fetch nor read it.',
-  'inside()',
-  `
+  if (lean) write('index.js', `// ${name}: without channels and resume.`, BY_URL);
+  write(
+    'node.js',
+    `// ${name} for Node and its kind, where files are read and not fetched.\nimport { readFile } from 'node:fs/promises';`,
+    `readFile(new URL('./${MODULE}', import.meta.url))`,
+  );
+  write(
+    'inline.js',
+    `// ${name} with the WebAssembly module inside, for places that can neither fetch nor read it.`,
+    'inside()',
+    `
 function inside() {
   return Uint8Array.from(atob(MODULE), (letter) => letter.charCodeAt(0));
 }
 
 const MODULE =
-  '${readFileSync(`pkg/dist/${MODULE}`, 'base64')}';
+  '${readFileSync(`pkg/${folder}/${MODULE}`, 'base64')}';
 `,
-);
+  );
+}

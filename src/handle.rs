@@ -254,8 +254,14 @@ impl Handle {
 
     /// Waits until the message is handed to the socket of an authenticated connection.
     #[allow(dead_code, reason = "the edge to JavaScript calls it: a promise cannot be dropped")]
-    pub(crate) fn send(&self, message: Message) -> Answer {
-        self.send_by(message, SendOptions::default(), None).1
+    pub(crate) fn send(&self, message: Message, options: SendOptions) -> (u64, Answer) {
+        self.send_by(message, options, None)
+    }
+
+    /// Takes back a message that is not written yet, or waits for a reply no more.
+    #[allow(dead_code, reason = "the edge to JavaScript calls it")]
+    pub(crate) fn withdraw(&self, id: u64) {
+        self.0.0.withdraw(id);
     }
 
     /// The same with a future that withdraws the message when it is dropped.

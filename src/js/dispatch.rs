@@ -1,9 +1,14 @@
 //! Gives events and lifecycle steps to JavaScript functions.
 
-use super::{error::thrown, payload::JsPayload, values};
+use super::{
+    error::{thrown, to_js},
+    payload::JsPayload,
+    values,
+};
 use crate::{
     client::registry::Registry,
     driver::Dispatch,
+    handle::gone,
     proto::{Error, ErrorKind, Lifecycle},
 };
 use js_sys::{Array, Function, JsString};
@@ -27,6 +32,8 @@ extern "C" {
 
     fn deliver(entries: &Array, place: u32, parse: bool, kind: &JsString) -> u32;
 
+    fn reply(done: &Function, error: &JsValue, place: i32, parse: bool);
+
     fn call(entries: &Array, event: &JsValue, kind: &JsValue) -> u32;
 
     #[wasm_bindgen(js_name = takeThrown)]
@@ -37,11 +44,25 @@ extern "C" {
 const DELIVERED: u32 = 0;
 const NOT_JSON: u32 = 1;
 
+/// The place of a reply that is none.
+const NO_REPLY: i32 = -1;
+
 /// The listeners of one client, as its handle and its driver share them.
 #[derive(Default)]
 pub(super) struct Listeners {
     pub(super) events: Arc<Registry<Entry>>,
     pub(super) lifecycle: RefCell<Vec<Entry>>,
+    /// Who waits for the reply to a request, by its number.
+    pub(super) replies: RefCell<Vec<(u64, Function)>>,
+}
+
+impl Listeners {
+    /// Whoever waits for this reply, who does so no more.
+    pub(super) fn take_reply(&self, id: u64) -> Option<Function> {
+        let mut replies = self.replies.borrow_mut();
+        let place = replies.iter().position(|(other, _)| *other == id)?;
+        Some(replies.swap_remove(place).1)
+    }
 }
 
 /// Those who listen to a type.
@@ -49,6 +70,15 @@ struct Audience {
     /// `None` if nobody does: then the event is not even parsed.
     entries: Option<Array>,
     name: JsString,
+}
+
+/// Goes with the driver: then nobody is left to answer.
+impl Drop for JsDispatch {
+    fn drop(&mut self) {
+        for (_, done) in self.listeners.replies.take() {
+            reply(&done, &to_js(&gone()), NO_REPLY, false);
+        }
+    }
 }
 
 pub(super) struct JsDispatch {
@@ -101,6 +131,18 @@ impl Dispatch<JsPayload> for JsDispatch {
                 failures.extend(take_thrown().iter().map(failed));
             }
         }
+    }
+
+    fn reply(&mut self, id: u64, answer: Result<JsPayload, Error>) -> Option<Result<JsPayload, Error>> {
+        let Some(done) = self.listeners.take_reply(id) else { return Some(answer) };
+        match answer {
+            Ok(payload) => {
+                let (place, parse) = payload.into_place();
+                reply(&done, &JsValue::UNDEFINED, place as i32, parse);
+            }
+            Err(error) => reply(&done, &to_js(&error), NO_REPLY, false),
+        }
+        None
     }
 
     fn lifecycle(&mut self, step: &Lifecycle) {

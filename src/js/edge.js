@@ -182,20 +182,62 @@ export function takeThrown() {
   return taken;
 }
 
+/** What a message says, which is parsed if it was not yet. */
+function open(place, parse) {
+  const document = documents[place];
+  if (document !== undefined) return document;
+  return parse ? JSON.parse(messages[place]) : messages[place];
+}
+
+/** The member at a path of a message. */
+export function member(place, path) {
+  let value;
+  try {
+    value = documents[place] = open(place, true);
+  } catch {
+    // What is no JSON has no members.
+  }
+  for (const name of path.split('.')) value = value?.[name];
+  return value;
+}
+
 /** Gives a message to listeners, and lets go of it. */
 export function deliver(entries, place, parse, type) {
-  const message = messages[place];
-  const document = documents[place];
-  release(place);
-  let event = document === undefined ? message : document;
-  if (parse) {
-    try {
-      event = JSON.parse(message);
-    } catch {
-      return NOT_JSON;
-    }
+  let event;
+  try {
+    event = open(place, parse);
+  } catch {
+    return NOT_JSON;
+  } finally {
+    release(place);
   }
   return call(entries, event, type);
+}
+
+/** Tells the answer to a request: what is wrong, or a message, which is let go of. */
+export function reply(done, error, place, parse) {
+  if (place < 0) return done(error);
+  const value = open(place, parse);
+  release(place);
+  done(undefined, value);
+}
+
+/** The number that a function of the user's gives for a message; that of an event without one is not followed. */
+export function numbered(sequence, place) {
+  try {
+    return sequence(open(place, true));
+  } catch (error) {
+    report(error);
+  }
+}
+
+/** What a function of the user's wants to have sent. */
+export function resumption(ask, point) {
+  try {
+    return ask(point);
+  } catch (error) {
+    report(error);
+  }
 }
 
 /**

@@ -1,9 +1,9 @@
 //! Errors on their way to JavaScript and back: an `EverwireError` with a code, and the very value that was thrown as its cause.
 
-use super::values::Fields;
+use super::{kept::Kept, values::Fields};
 use crate::proto::{Error, ErrorKind};
 use js_sys::Object;
-use std::{cell::RefCell, error, fmt};
+use std::{error, fmt};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(module = "/src/js/edge.js")]
@@ -48,51 +48,27 @@ pub(super) fn in_options(path: &str) -> &str {
         "close_timeout" => "closeTimeout",
         "health_check_interval" => "healthCheckInterval",
         "silence_timeout" => "silenceTimeout",
+        "probe_timeout" => "probeTimeout",
+        "max_age" => "maxConnectionAge",
+        "backoff.jitter" => "jitter",
+        "resume_from" => "resumeFrom",
+        "on_resume" => "onResume",
         path => path,
     }
 }
 
 fn cause(error: &Error) -> Option<JsValue> {
     // Only what JavaScript threw is ever the source of an error here.
-    error::Error::source(error)?.downcast_ref::<Thrown>()?.value()
+    error::Error::source(error)?.downcast_ref::<Thrown>()?.0.value()
 }
 
 /// A failure of the user's JavaScript, with what was thrown as its source.
 pub(super) fn thrown(kind: ErrorKind, message: &'static str, value: JsValue) -> Error {
-    Error::new(kind, message).with_source(Thrown::keep(value))
+    Error::new(kind, message).with_source(Thrown(Kept::new(value)))
 }
 
-thread_local! {
-    /// What was thrown, by number: an `Error` may go to other threads, a value of JavaScript's may not.
-    static THROWN: RefCell<(u32, Vec<(u32, JsValue)>)> = const { RefCell::new((0, Vec::new())) };
-}
-
-/// The number of a thrown value, which is kept as long as this.
-struct Thrown(u32);
-
-impl Thrown {
-    fn keep(value: JsValue) -> Self {
-        THROWN.with_borrow_mut(|(last, values)| {
-            *last = last.wrapping_add(1);
-            values.push((*last, value));
-            Self(*last)
-        })
-    }
-
-    fn value(&self) -> Option<JsValue> {
-        THROWN.with_borrow(|(_, values)| values.iter().find(|(id, _)| *id == self.0).map(|(_, value)| value.clone()))
-    }
-}
-
-impl Drop for Thrown {
-    fn drop(&mut self) {
-        // The value itself is dropped when the table is free again.
-        drop(THROWN.with_borrow_mut(|(_, values)| {
-            let place = values.iter().position(|(id, _)| *id == self.0);
-            place.map(|place| values.swap_remove(place))
-        }));
-    }
-}
+/// What was thrown, as the source of an error.
+struct Thrown(Kept);
 
 impl fmt::Debug for Thrown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,9 @@
 
 mod dispatch;
 mod error;
+#[cfg(feature = "npm-all")]
+mod everything;
+mod kept;
 mod options;
 mod payload;
 mod values;
@@ -18,6 +21,7 @@ use crate::{
 use dispatch::{Entry, JsDispatch, Listeners};
 use error::to_js;
 use js_sys::{Array, Function, JsString, Uint8Array};
+use options::Functions;
 use payload::{JsPayload, Reader};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
@@ -30,6 +34,9 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 #[wasm_bindgen(js_name = Client)]
 pub struct JsClient {
     handle: Handle,
+    /// Where the channel stands in an event.
+    #[cfg(feature = "npm-all")]
+    channel_field: Option<String>,
     listeners: Rc<Listeners>,
     subscriptions: RefCell<Subscriptions>,
 }
@@ -58,18 +65,32 @@ impl Subscriptions {
 impl JsClient {
     /// A client that is idle.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &str, fetch: Option<Function>) -> Result<JsClient, JsValue> {
-        Self::create(options, fetch).map_err(|error| to_js(&error))
+    pub fn new(
+        options: &str,
+        fetch: Option<Function>,
+        sequence: Option<Function>,
+        on_resume: Option<Function>,
+    ) -> Result<JsClient, JsValue> {
+        Self::create(options, Functions { fetch, sequence, on_resume }).map_err(|error| to_js(&error))
     }
 
-    fn create(options: &str, fetch: Option<Function>) -> Result<Self, Error> {
-        let builder = options::read(options, fetch)?;
-        let reader = Reader::new(&builder.settings.dialect);
+    fn create(options: &str, functions: Functions) -> Result<Self, Error> {
+        let options::Read { builder, sequence } = options::read(options, functions)?;
+        let dialect = &builder.settings.dialect;
+        let reader = Reader::new(dialect);
+        #[cfg(feature = "npm-all")]
+        let channel_field = dialect.channels.as_ref().map(|rule| rule.field.clone());
         let parts = builder.into_parts(|config| SocketConnector::<JsPayload>::with_reader(config, reader))?;
         let listeners = Rc::new(Listeners::default());
         let dispatch = JsDispatch::new(listeners.clone());
-        let handle = driver::start(parts.settings, None, parts.provider, parts.connector, dispatch)?;
-        Ok(Self { handle, listeners, subscriptions: RefCell::default() })
+        let handle = driver::start(parts.settings, sequence, parts.provider, parts.connector, dispatch)?;
+        Ok(Self {
+            handle,
+            #[cfg(feature = "npm-all")]
+            channel_field,
+            listeners,
+            subscriptions: RefCell::default(),
+        })
     }
 
     /// Starts to connect.
@@ -94,13 +115,41 @@ impl JsClient {
         self.tell(self.handle.closed(), done, true);
     }
 
-    /// Sends text or bytes.
-    pub fn send(&self, message: JsValue, done: Function) {
+    /// Sends text or bytes; gives the number of the message, by which it can be withdrawn.
+    pub fn send(&self, message: JsValue, options: Option<String>, done: Function) -> Result<f64, JsValue> {
         let message = match message.dyn_into::<JsString>() {
             Ok(text) => Message::Text(text.into()),
             Err(bytes) => Message::Binary(bytes.unchecked_into::<Uint8Array>().to_vec()),
         };
-        self.tell(self.handle.send(message), done, false);
+        let options = options::of_sending(options).map_err(|error| to_js(&error))?;
+        let (id, answer) = self.handle.send(message, options);
+        self.tell(answer, done, false);
+        Ok(id as f64)
+    }
+
+    /// Sends a request, and tells its reply; gives the number of the message.
+    pub fn request(&self, message: String, timeout: f64, done: Function) -> Result<f64, JsValue> {
+        let mut number = 0;
+        let register = |id| {
+            number = id;
+            self.listeners.replies.borrow_mut().push((id, done));
+        };
+        let asked = self.handle.request(Message::Text(message), options::millis(timeout), register);
+        match asked {
+            Ok(requesting) => requesting.done(),
+            Err(error) => {
+                self.listeners.take_reply(number);
+                return Err(to_js(&error));
+            }
+        }
+        Ok(number as f64)
+    }
+
+    /// Takes back a message that is not written yet, or waits for a reply no more.
+    pub fn withdraw(&self, id: f64) {
+        let id = id as u64;
+        self.listeners.take_reply(id);
+        self.handle.withdraw(id);
     }
 
     /// Closes for good.
@@ -200,8 +249,8 @@ impl JsClient {
         values::reconnect_log(&self.handle.reconnect_log(), self.handle.stats().at)
     }
 
-    /// What was counted.
-    pub fn stats(&self) -> JsValue {
+    /// What was counted, without the names.
+    pub fn stats(&self) -> Array {
         values::stats(&self.handle.stats())
     }
 }

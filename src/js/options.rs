@@ -1,19 +1,20 @@
 //! The options, which come as a JSON document: what is wrong is named, and what is not known is refused.
 
-use super::{error::thrown, payload::JsPayload};
+use super::{error::thrown, kept::Kept, payload::JsPayload, values};
 use crate::{
     client::ClientBuilder,
     handle::Answer,
     platform::headers_unsupported,
     proto::{
-        Dialect, Error, ErrorKind, Json, Secret, TokenSource,
+        BreakerRule, Dialect, Error, ErrorKind, Json, Message, OnResume, OutboxRule, Payload, ResumeMode, ResumePoint,
+        Secret, SendOptions, Sequence, Settings, TokenSource, WhenFull,
         fields::{Fields, Mistake},
     },
 };
 use js_sys::Function;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use wasm_bindgen::{
-    JsValue,
+    JsCast, JsValue,
     prelude::{Closure, wasm_bindgen},
 };
 
@@ -22,13 +23,36 @@ extern "C" {
     /// Calls the user's token function; what it gives may be a promise.
     #[wasm_bindgen(js_name = ask)]
     fn ask_user(fetch: &Function, done: &JsValue);
+
+    fn resumption(ask: &Function, point: &JsValue) -> JsValue;
 }
 
 /// The longest time, in milliseconds: more than anybody will live to see.
 const LONGEST: i64 = 1_000_000_000_000_000;
+/// The largest count.
+const MOST: i64 = u32::MAX as i64;
+/// The largest whole number that JavaScript has.
+const LARGEST: i64 = (1 << 53) - 1;
 
-/// A builder with all the options in it. A function that fetches tokens does not fit into JSON, and comes beside it.
-pub(super) fn read(options: &str, fetch: Option<Function>) -> Result<ClientBuilder, Error> {
+/// The functions among the options, which do not fit into JSON and come beside it.
+pub(super) struct Functions {
+    /// Fetches a token.
+    pub(super) fetch: Option<Function>,
+    /// Finds the number of an event.
+    pub(super) sequence: Option<Function>,
+    /// Makes the message that asks for what was missed.
+    pub(super) on_resume: Option<Function>,
+}
+
+/// The options, read.
+pub(super) struct Read {
+    pub(super) builder: ClientBuilder,
+    pub(super) sequence: Option<Sequence<JsPayload>>,
+}
+
+/// A builder with all the options in it.
+pub(super) fn read(options: &str, functions: Functions) -> Result<Read, Error> {
+    let Functions { fetch, sequence, on_resume } = functions;
     let mistake = Mistake::new();
     let options = Json::parse(options).unwrap_or(Json::Null);
     let mut fields = Fields::of(options, String::new(), &mistake);
@@ -49,11 +73,23 @@ pub(super) fn read(options: &str, fetch: Option<Function>) -> Result<ClientBuild
     if fields.value("headers").is_some() {
         return Err(headers_unsupported());
     }
-    if let Some(attempts) = fields.number("maxAttempts", u32::MAX.into()) {
+    if let Some(reconnect) = fields.flag("reconnect") {
+        settings.reconnect = reconnect;
+    }
+    match fields.value("jitter") {
+        Some(Json::Number(digits)) => settings.backoff.jitter = js_sys::parse_float(&digits),
+        Some(_) => fields.wrong("jitter", "must be a number"),
+        None => {}
+    }
+    if let Some(attempts) = fields.number("maxAttempts", MOST) {
         settings.backoff.max_attempts = attempts as u32;
     }
-    if let Some(bytes) = fields.number("maxMessageSize", u32::MAX.into()) {
-        builder.socket.max_message_size = bytes as usize;
+    for (name, number) in
+        [("maxMessageSize", &mut builder.socket.max_message_size), ("maxRequests", &mut settings.max_requests)]
+    {
+        if let Some(value) = fields.number(name, MOST) {
+            *number = value as usize;
+        }
     }
     for (name, time) in [
         ("backoffBase", &mut settings.backoff.base),
@@ -62,20 +98,120 @@ pub(super) fn read(options: &str, fetch: Option<Function>) -> Result<ClientBuild
         ("openTimeout", &mut settings.open_timeout),
         ("closeTimeout", &mut settings.close_timeout),
         ("tokenTimeout", &mut settings.token_timeout),
+        ("probeTimeout", &mut settings.probe_timeout),
     ] {
-        if let Some(millis) = fields.number(name, LONGEST) {
-            *time = Duration::from_millis(millis);
+        if let Some(given) = time_of(&mut fields, name) {
+            *time = given;
         }
     }
     for (name, time) in [
         ("helloTimeout", &mut settings.hello_timeout),
         ("healthCheckInterval", &mut settings.health_interval),
         ("silenceTimeout", &mut settings.silence),
+        ("maxConnectionAge", &mut settings.max_age),
     ] {
-        *time = fields.number(name, LONGEST).map(Duration::from_millis);
+        *time = time_of(&mut fields, name);
+    }
+    if let Some(rule) = fields.fields("breaker") {
+        settings.breaker = Some(breaker(rule));
+    }
+    if let Some(rule) = fields.fields("outbox") {
+        settings.outbox = outbox(rule);
+    }
+    let mut numbers = None;
+    if JsPayload::PARTS.resume {
+        numbers = resume(&mut fields, settings, sequence, on_resume);
     }
     fields.end();
-    mistake.into_inner().map_or(Ok(builder), Err)
+    mistake.into_inner().map_or(Ok(Read { builder, sequence: numbers }), Err)
+}
+
+fn time_of(fields: &mut Fields<'_>, name: &str) -> Option<Duration> {
+    fields.number(name, LONGEST).map(Duration::from_millis)
+}
+
+fn breaker(mut fields: Fields<'_>) -> BreakerRule {
+    let mut rule = BreakerRule::default();
+    if let Some(failures) = fields.number("failures", MOST) {
+        rule.failures = failures as u32;
+    }
+    if let Some(pause) = time_of(&mut fields, "pause") {
+        rule.pause = pause;
+    }
+    fields.end();
+    rule
+}
+
+fn outbox(mut fields: Fields<'_>) -> OutboxRule {
+    let mut rule = OutboxRule::default();
+    for (name, number) in [("messages", &mut rule.messages), ("bytes", &mut rule.bytes)] {
+        if let Some(value) = fields.number(name, MOST) {
+            *number = value as usize;
+        }
+    }
+    let SendOptions { ttl, when_full, .. } = sending(fields);
+    OutboxRule { ttl, when_full: when_full.unwrap_or_default(), ..rule }
+}
+
+/// How a message is to be sent.
+pub(super) fn of_sending(options: Option<String>) -> Result<SendOptions, Error> {
+    let Some(options) = options.and_then(|options| Json::parse(&options)) else { return Ok(SendOptions::default()) };
+    let mistake = Mistake::new();
+    let options = sending(Fields::of(options, String::new(), &mistake));
+    mistake.into_inner().map_or(Ok(options), Err)
+}
+
+fn sending(mut fields: Fields<'_>) -> SendOptions {
+    let mut options = SendOptions { ttl: time_of(&mut fields, "ttl"), ..SendOptions::default() };
+    if let Some(word) = fields.text("whenFull") {
+        const RULES: [WhenFull; 4] = [WhenFull::Error, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait];
+        options.when_full = RULES.into_iter().find(|rule| rule.as_str() == word);
+        if options.when_full.is_none() {
+            fields.wrong("whenFull", "must be error, drop-oldest, drop-newest or wait");
+        }
+    }
+    fields.end();
+    options
+}
+
+fn resume(
+    fields: &mut Fields<'_>,
+    settings: &mut Settings,
+    sequence: Option<Function>,
+    on_resume: Option<Function>,
+) -> Option<Sequence<JsPayload>> {
+    match fields.text("resume").as_deref() {
+        None => {}
+        Some("none") => settings.resume = ResumeMode::None,
+        Some("sequence-id") => settings.resume = ResumeMode::SequenceId,
+        Some("full-buffer") => settings.resume = ResumeMode::FullBuffer,
+        Some(_) => fields.wrong("resume", "must be none, sequence-id or full-buffer"),
+    }
+    if let Some(mut point) = fields.fields("resumeFrom") {
+        let last = point.number("lastSequence", LARGEST);
+        settings.resume_from = Some(ResumePoint::new(point.text("session").as_deref(), last));
+        point.end();
+    }
+    settings.on_resume = on_resume.map(|ask| {
+        let ask = Kept::new(ask.into());
+        OnResume::new(move |point| {
+            let message = resumption(ask.value()?.unchecked_ref(), &values::resume_point(point));
+            message.as_string().map(Message::Text)
+        })
+    });
+    let numbered = settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
+    for (name, wanted) in [("onResume", settings.on_resume.is_some()), ("resumeFrom", settings.resume_from.is_some())] {
+        if wanted && sequence.is_none() && !numbered {
+            fields.wrong(name, "needs events with numbers: set `sequence`");
+        }
+    }
+    let sequence = Kept::new(sequence?.into());
+    Some(Sequence::new(move |payload: &JsPayload| payload.number_by(sequence.value()?.unchecked_ref())))
+}
+
+/// A time that JavaScript gave; what is none is no time at all.
+pub(super) fn millis(time: f64) -> Duration {
+    Duration::from_millis(time as u64)
 }
 
 fn dialect(fields: &mut Fields<'_>) -> Result<Dialect, Error> {

@@ -4,8 +4,8 @@ use crate::{
     platform::{FromBrowser, Inbox},
     proto::{Class, Dialect, Json, Parts, Payload},
 };
-use js_sys::JsString;
-use std::rc::Rc;
+use js_sys::{Function, JsString};
+use std::{borrow::Cow, rc::Rc};
 use wasm_bindgen::{
     JsValue,
     prelude::{Closure, wasm_bindgen},
@@ -29,6 +29,10 @@ extern "C" {
     fn name(id: i32, place: u32, field: &str) -> JsString;
 
     fn release(place: u32);
+
+    fn member(place: u32, path: &str) -> JsValue;
+
+    fn numbered(sequence: &Function, place: u32) -> JsValue;
 }
 
 /// What stands for the number of a type that has none.
@@ -38,6 +42,17 @@ const UNTYPED: i32 = -3;
 /// What a message is.
 const JSON_TEXT: u32 = 0;
 const BINARY: u32 = 3;
+
+/// Whether the entry of the package is the one that leaves nothing out.
+const EVERYTHING: bool = cfg!(feature = "npm-all");
+
+/// A whole number that is not negative, also one written as a string.
+pub(super) fn whole(value: &JsValue) -> Option<u64> {
+    match value.as_f64() {
+        Some(number) => Some(number as u64).filter(|whole| *whole as f64 == number),
+        None => value.as_string()?.parse().ok(),
+    }
+}
 
 /// Reads the messages of a client's sockets.
 #[derive(Clone)]
@@ -110,6 +125,11 @@ impl JsPayload {
         }
     }
 
+    /// The number that a function of the user's gives for it.
+    pub(super) fn number_by(&self, sequence: &Function) -> Option<u64> {
+        whole(&numbered(sequence, self.place.0))
+    }
+
     /// Its type.
     pub(super) fn name(&self) -> JsString {
         name(self.id, self.place.0, self.field.as_deref().unwrap_or_default())
@@ -141,7 +161,8 @@ impl FromBrowser for JsPayload {
 impl Payload for JsPayload {
     type Names = Names;
 
-    const PARTS: Parts = Parts { records: true, ..Parts::NONE };
+    /// A page does not ping, and the lean entry of the package does without the largest parts.
+    const PARTS: Parts = Parts { ping: false, resume: EVERYTHING, channels: EVERYTHING, ..Parts::ALL };
 
     fn names(field: &str, control: &[String], _any_text: bool) -> Names {
         Names { field: field.into(), control: control.to_vec(), classes: Vec::new() }
@@ -163,6 +184,14 @@ impl Payload for JsPayload {
 
     fn json(&self) -> Option<Json> {
         Json::parse(&text(self.place.0)?)
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        whole(&member(self.place.0, path))
+    }
+
+    fn string(&self, path: &str) -> Option<Cow<'_, str>> {
+        member(self.place.0, path).as_string().map(Cow::Owned)
     }
 
     fn size(&self) -> usize {

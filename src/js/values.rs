@@ -1,7 +1,7 @@
 //! Lifecycle steps, causes and counters as JavaScript objects. `pkg/index.d.ts` has their types.
 
-use super::error::to_js;
-use crate::proto::{Cause, Lifecycle, Reconnect, Stats, Timestamp};
+use super::{error::to_js, payload::JsPayload};
+use crate::proto::{Cause, Lifecycle, Parts, Payload, Reconnect, ResumePoint, Stats, Timestamp};
 use js_sys::{Array, Object, Reflect};
 use std::time::Duration;
 use wasm_bindgen::JsValue;
@@ -39,6 +39,8 @@ impl From<Fields> for JsValue {
     }
 }
 
+const PARTS: Parts = JsPayload::PARTS;
+
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
@@ -66,7 +68,28 @@ pub(super) fn lifecycle(step: &Lifecycle) -> JsValue {
             named("closing").with("code", *code).with("reason", &**reason).with("by", by.as_str())
         }
         Lifecycle::Closed(end) => named("closed").with("cause", cause(end)),
-        // Steps of parts that the edge does not have.
+        Lifecycle::TokenRenewed { valid_for } => named("token-renewed").maybe("validFor", valid_for.map(millis)),
+        Lifecycle::Breaker { state, wait } => {
+            named("breaker").with("state", state.as_str()).maybe("wait", wait.map(millis))
+        }
+        Lifecycle::Renewing { age } => named("renewing").with("age", millis(*age)),
+        Lifecycle::Overflow { queue, capacity, dropped, policy } => named("overflow")
+            .with("queue", *queue)
+            .with("capacity", *capacity)
+            .with("dropped", *dropped as f64)
+            .with("policy", *policy),
+        Lifecycle::ReplayStarted { mode, last, count } if PARTS.resume => named("replay-started")
+            .with("mode", mode.as_str())
+            .maybe("last", last.map(|last| last as f64))
+            .maybe("count", count.map(|count| count as f64)),
+        Lifecycle::ReplayCompleted { mode, count, duration } if PARTS.resume => named("replay-completed")
+            .with("mode", mode.as_str())
+            .with("count", *count as f64)
+            .with("duration", millis(*duration)),
+        Lifecycle::Gap { from, to } if PARTS.resume => {
+            named("gap").with("from", *from as f64).maybe("to", to.map(|to| to as f64))
+        }
+        // Steps of parts that the edge does not have, and the others that say nothing more.
         other => named(other.as_str()),
     }
     .into()
@@ -95,31 +118,56 @@ pub(super) fn reconnect_log(log: &[Reconnect], now: Timestamp) -> Array {
     log.iter().map(entry).collect()
 }
 
-pub(super) fn stats(stats: &Stats) -> JsValue {
-    let counts = [
-        ("messagesIn", stats.messages_in),
-        ("bytesIn", stats.bytes_in),
-        ("messagesOut", stats.messages_out),
-        ("bytesOut", stats.bytes_out),
-        ("events", stats.events),
-        ("malformed", stats.malformed),
-        ("binary", stats.binary),
-        ("staleDropped", stats.stale_dropped),
-        ("dials", stats.dials),
-        ("connects", stats.connects),
-        ("reconnects", stats.reconnects),
-        ("healthChecks", stats.health_checks),
-        ("tokenFetches", stats.token_fetches),
-        ("errors", stats.errors),
-        ("listenerFailures", stats.listener_failures),
-        ("overflows", stats.overflows),
-    ];
-    counts
-        .into_iter()
-        .fold(Fields::new(), |fields, (name, count)| fields.with(name, count as f64))
-        .maybe("latency", stats.latency.map(millis))
-        .maybe("latencyMean", stats.latency_mean.map(millis))
-        .maybe("latencyP50", stats.latency_p50.map(millis))
-        .maybe("latencyP95", stats.latency_p95.map(millis))
+/// Where another client would go on.
+pub(super) fn resume_point(point: &ResumePoint) -> JsValue {
+    Fields::new()
+        .maybe("session", point.session.as_deref())
+        .maybe("lastSequence", point.last_sequence.map(|last| last as f64))
         .into()
+}
+
+/// What was counted, in the order in which `pkg/index.js` has the names.
+pub(super) fn stats(stats: &Stats) -> Array {
+    let counts = [
+        stats.messages_in,
+        stats.bytes_in,
+        stats.messages_out,
+        stats.bytes_out,
+        stats.events,
+        stats.malformed,
+        stats.binary,
+        stats.stale_dropped,
+        stats.dials,
+        stats.connects,
+        stats.reconnects,
+        stats.health_checks,
+        stats.token_fetches,
+        stats.errors,
+        stats.listener_failures,
+        stats.overflows,
+        stats.requests,
+        stats.replies,
+        stats.outbox_messages,
+        stats.outbox_bytes,
+        stats.outbox_overflows,
+        stats.outbox_expired,
+        stats.duplicates,
+        stats.gaps,
+        stats.resumes,
+    ];
+    let times = [
+        Some(stats.uptime()),
+        stats.connection_age(),
+        stats.since_last_message(),
+        stats.since_last_reconnect(),
+        stats.dial_time,
+        stats.hello_time,
+        stats.latency,
+        stats.latency_mean,
+        stats.latency_p50,
+        stats.latency_p95,
+    ];
+    let counts = counts.iter().map(|count| JsValue::from(*count as f64));
+    let times = times.iter().map(|time| time.map_or(JsValue::UNDEFINED, |time| millis(time).into()));
+    counts.chain(times).collect()
 }

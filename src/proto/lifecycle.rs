@@ -211,6 +211,17 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl BreakerState {
+    /// The state as a word: `closed`, `open`, `half-open`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+        }
+    }
+}
+
 /// How what was missed is made up for (S2-7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -219,6 +230,16 @@ pub enum ReplayMode {
     Sequence,
     /// This client sends again what it had sent before the loss.
     FullBuffer,
+}
+
+impl ReplayMode {
+    /// The mode as a word: `sequence`, `full-buffer`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ReplayMode::Sequence => "sequence",
+            ReplayMode::FullBuffer => "full-buffer",
+        }
+    }
 }
 
 /// Why a client ended. Every path to an end gives exactly one (N-8).

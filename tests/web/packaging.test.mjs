@@ -26,8 +26,9 @@ const modules = (asked) => asked.filter((path) => path.endsWith('.wasm'));
 test('the tarball has what it needs, licences included, and nothing else', async () => {
   const { files } = await installed();
   assert.deepEqual(files, [
-    'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/everwire.js', 'dist/everwire.js.map', 'dist/everwire_bg.wasm', 'dist/inline.js', 'dist/node.js',
-    'index.d.ts', 'index.js', 'inline.d.ts', 'package.json', 'react.d.ts', 'react.js',
+    'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/everwire.js', 'dist/everwire.js.map', 'dist/everwire_bg.wasm', 'dist/inline.js',
+    'dist/lean/everwire.js', 'dist/lean/everwire.js.map', 'dist/lean/everwire_bg.wasm', 'dist/lean/index.js', 'dist/lean/inline.js', 'dist/lean/node.js',
+    'dist/node.js', 'index.d.ts', 'index.js', 'inline.d.ts', 'lean.d.ts', 'package.json', 'react.d.ts', 'react.js',
   ]);
 });
 

@@ -1,5 +1,6 @@
 // Ordinary uses of the package: all of this must compile.
 import { connect, createClient, EverwireError, type Cause, type Lifecycle, type State } from 'everwire';
+import { connect as small } from 'everwire/lean';
 
 interface Events {
   'message.new': { type: 'message.new'; text: string };
@@ -102,4 +103,36 @@ export async function iterated(signal: AbortSignal): Promise<void> {
 
 export function log(client: Awaited<ReturnType<typeof createClient>>): string[] {
   return client.reconnectLog().map(({ at, reason, error }) => `${new Date(at).toISOString()} ${reason} ${error.code}`);
+}
+
+export async function whole(): Promise<void> {
+  const client = await connect<Events>({
+    url: 'wss://example.com',
+    outbox: { messages: 10, bytes: 1000, whenFull: 'wait', ttl: 1000 },
+    breaker: { failures: 3, pause: 1000 },
+    resume: 'full-buffer',
+    resumeFrom: { session: 's', lastSequence: 7 },
+    sequence: (event) => event.n,
+    onResume: ({ lastSequence }) => ({ since: lastSequence }),
+    jitter: 0.5,
+    maxConnectionAge: 60_000,
+    reconnect: false,
+  });
+  await client.send('text', { ttl: 100, whenFull: 'drop-oldest', signal: AbortSignal.timeout(10) });
+  const { balance } = await client.request<{ balance: number }>({ method: 'balance' }, { timeout: 1000 });
+  const channel = client.channel('news');
+  channel.on('message.*', (event) => event.type.length);
+  for await (const { type } of channel.events('tick')) console.log(type === 'tick', channel.name, balance.toFixed());
+  client.channel<{ price: { at: number } }>('btc').on('price', ({ at }) => at.toFixed());
+  channel.close();
+  const session: string | undefined = client.resumePoint?.session;
+  const { routed, dialTime = 0 } = client.stats();
+  client.onLifecycle((step) => {
+    if (step.type === 'gap') console.log(step.from.toFixed(), step.to?.toFixed());
+    if (step.type === 'overflow') console.log(step.queue, step.dropped.toFixed());
+  });
+  const light = await small<Events>({ url: 'wss://example.com', outbox: { messages: 0 } });
+  light.on('tick', ({ n }) => n.toFixed());
+  await light.request({});
+  console.log(session, routed.toFixed(), dialTime.toFixed());
 }

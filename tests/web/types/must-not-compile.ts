@@ -1,5 +1,6 @@
 // Mistakes that the types must catch: without the error the line above each of them is one.
 import { connect, createClient, EverwireError } from 'everwire';
+import { connect as small } from 'everwire/lean';
 
 interface Events {
   'message.new': { text: string };
@@ -59,3 +60,13 @@ for await (const { event } of client) console.log(event.n);
 client.events('tick', { capacity: 'many' });
 // @ts-expect-error a controller is no signal
 await connect({ signal: new AbortController() });
+// @ts-expect-error no such rule
+await connect({ outbox: { whenFull: 'block' } });
+// @ts-expect-error a request is an object
+await client.request('balance');
+// @ts-expect-error a channel has a name
+client.channel();
+// @ts-expect-error the lean entry has no channels
+(await small({ url: 'wss://example.com' })).channel('news');
+// @ts-expect-error the lean entry does not resume
+await small({ resume: 'none' });

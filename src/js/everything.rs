@@ -1,0 +1,29 @@
+//! What the lean entry of the package leaves out: channels, and a point to resume from.
+
+use super::{JsClient, error::to_js, values};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+#[wasm_bindgen(js_class = Client)]
+impl JsClient {
+    /// Where the channel stands in an event; nothing if the dialect knows no channels.
+    #[wasm_bindgen(getter, js_name = channelField)]
+    pub fn channel_field(&self) -> Option<String> {
+        self.channel_field.clone()
+    }
+
+    /// Wants the events of a channel.
+    pub fn subscribe(&self, channel: &str) -> Result<(), JsValue> {
+        self.handle.subscribe(channel.into()).map_err(|error| to_js(&error))
+    }
+
+    /// Wants them no more.
+    pub fn unsubscribe(&self, channel: &str) {
+        self.handle.unsubscribe(channel.into());
+    }
+
+    /// Where another client would go on; nothing where nothing is to be resumed.
+    #[wasm_bindgen(getter, js_name = resumePoint)]
+    pub fn resume_point(&self) -> JsValue {
+        self.handle.resume_point().map_or(JsValue::UNDEFINED, |point| values::resume_point(&point))
+    }
+}

@@ -1,0 +1,295 @@
+// What the package has besides holding a connection: the outbox, requests, channels, resume, and the options for them.
+import { assert, inPage, options, test } from './harness.mjs';
+
+/** A dialect with all of it, over the peer's echo: a hello is whatever comes first. */
+const MINE = {
+  name: 'mine',
+  first_frame: { cmd: 'emit', frames: ['{"type":"hi","id":"c"}'] },
+  hello: { types: ['hi'], connection_id: 'id' },
+  requests: { id: 'id', error: 'error' },
+  channels: { field: 'channel', subscribe: { subscribe: '${channel}' }, unsubscribe: { unsubscribe: '${channel}' } },
+};
+const mine = (peer, more = {}) => ({ url: `${peer.ws}/mine`, dialect: MINE, ...more });
+/** What a connection received, but for the first frame and what its client ordered. */
+const received = ({ received }) => received.slice(1).map((text) => JSON.parse(text)).filter((message) => message.cmd === undefined);
+
+test('N-6: what is sent before the connection is there waits for it, in order', async (t) => {
+  const seen = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const connected = client.connect();
+    const sent = [client.send({ n: 1 }), client.send({ n: 2 })];
+    const waits = client.stats().outboxMessages;
+    await connected;
+    await Promise.all(sent);
+    const stats = client.stats();
+    await client.close();
+    return { waits, after: stats.outboxMessages };
+  }, mine(t.peer));
+  assert.equal(seen.after, 0);
+  await t.peer.until((all) => all.at(-1).closed);
+  assert.deepEqual(received(t.peer.connections.at(-1)), [{ n: 1 }, { n: 2 }]);
+});
+
+test('N-6: an outbox is bounded, a message can have a time, and can be taken back', async (t) => {
+  const seen = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const failed = step(client, (step) => step.type === 'backing-off');
+    client.connect().catch(() => {});
+    await failed;
+    const overflows = [];
+    client.onLifecycle((step) => step.type === 'overflow' && overflows.push([step.queue, step.dropped, step.policy]));
+    const first = failure(() => client.send('1'));
+    const second = failure(() => client.send('2', { ttl: 20 }));
+    const taken = new AbortController();
+    const third = failure(() => client.send('3', { signal: taken.signal }));
+    taken.abort();
+    const codes = [await second, await third].map(({ isEverwire, code, name }) => (isEverwire ? code : name));
+    const [a, b] = [failure(() => client.send('4')), failure(() => client.send('5'))];
+    codes.push((await b).code);
+    const newest = failure(() => client.send('6', { whenFull: 'drop-oldest' }));
+    codes.push((await first).code);
+    const { outboxMessages, outboxBytes, outboxExpired, outboxOverflows } = client.stats();
+    await client.close();
+    codes.push((await a).code, (await newest).code);
+    const wrong = [await failure(() => client.send('7', { whenFull: 'never' })), await failure(() => client.send('7', { tll: 1 }))];
+    return { codes, overflows, stats: { outboxMessages, outboxBytes, outboxExpired, outboxOverflows }, wrong: wrong.map(({ code, path }) => [code, path]) };
+  }, { ...mine(t.peer), url: 'ws://127.0.0.1:9/', maxAttempts: 0, outbox: { messages: 2 } });
+  assert.deepEqual(seen.codes, ['timeout', 'AbortError', 'overflow', 'overflow', 'closed', 'closed']);
+  assert.deepEqual(seen.stats, { outboxMessages: 2, outboxBytes: 2, outboxExpired: 1, outboxOverflows: 2 });
+  assert.deepEqual(seen.overflows.at(-1), ['outbox', 1, 'drop-oldest']);
+  assert.deepEqual(seen.wrong, [['config', 'whenFull'], ['config', 'tll']]);
+}, { complaints: ['127.0.0.1:9'] });
+
+test('N-6: with the outbox off a message without a connection is refused', async (t) => {
+  const error = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    return failure(() => client.send('1'));
+  }, mine(t.peer, { outbox: { messages: 0 } }));
+  assert.deepEqual([error.code, error.isEverwire], ['closed', true]);
+});
+
+test('a request gets the reply with its id, an error if that is one, or none in time', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const events = [];
+    client.onAny((event, type) => events.push(type));
+    const answer = (reply) => ({ cmd: 'emit', frames: [JSON.stringify(reply)] });
+    const seen = {
+      reply: await client.request({ id: 'mine', ...answer({ type: 'answer', id: 'mine', value: [1, { a: null }] }) }),
+      error: await failure(() => client.request({ id: 'e', ...answer({ id: 'e', error: { code: 7, message: 'no' } }) })),
+      late: await failure(() => client.request({ id: 'never', cmd: 'emit', frames: [] }, { timeout: 30 })),
+      used: await failure(() => Promise.all([1, 2].map(() => client.request({ id: 'twice', cmd: 'emit', frames: [] }, { timeout: 30 })))),
+      timeout: await failure(() => client.request({}, { timeout: 0 })),
+      object: await failure(() => client.request([1])),
+    };
+    const gone = new AbortController();
+    const cancelled = failure(() => client.request({ id: 'gone', cmd: 'emit', frames: [] }, { signal: gone.signal }));
+    gone.abort();
+    seen.cancelled = (await cancelled).name;
+    seen.stats = client.stats();
+    const lost = failure(() => client.request({ cmd: 'drop' }));
+    seen.lost = await lost;
+    seen.events = events;
+    const ends = failure(() => client.request({ cmd: 'emit', frames: [] }));
+    await client.close();
+    seen.ends = await ends;
+    return seen;
+  }, mine(t.peer));
+  assert.deepEqual(seen.reply, { type: 'answer', id: 'mine', value: [1, { a: null }] });
+  assert.deepEqual([seen.error.code, seen.error.serverCode, seen.error.message.includes('no')], ['server', 7, true]);
+  assert.deepEqual([seen.late.code, seen.used.code, seen.timeout.path, seen.object.code], ['timeout', 'invalid-input', 'timeout', 'invalid-input']);
+  assert.equal(seen.cancelled, 'AbortError');
+  assert.equal(seen.stats.replies, 2);
+  assert.deepEqual([seen.lost.code, seen.lost.retryable], ['closed', true]);
+  assert.deepEqual([seen.ends.code], ['closed']);
+  assert.deepEqual(seen.events, []); // replies are nobody else's
+});
+
+test('a request without an id gets one, and its reply has it', async (t) => {
+  await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    await failure(() => client.request({ ask: 1 }, { timeout: 20 }));
+    await client.close();
+  }, mine(t.peer));
+  await t.peer.until((all) => all.at(-1).closed);
+  assert.deepEqual(received(t.peer.connections.at(-1)), [{ ask: 1, id: 1 }]);
+});
+
+test('S2-13: each channel has its listeners; it is subscribed once, again after a reconnect, and unsubscribed with its last handle', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const seen = [];
+    const news = client.channel('news');
+    const again = client.channel('news');
+    const sport = client.channel('sport');
+    const stream = sport.events('**', { capacity: 4 });
+    const throws = () => { throw new Error('thrown by a channel'); };
+    client.onLifecycle((step) => step.type === 'error' && seen.push(`error ${step.error.cause.message}`));
+    news.on('a.*', (event) => seen.push(`news ${event.n}`));
+    again.once('a.b', (event) => seen.push(`again ${event.n}`));
+    again.on('a.b', throws);
+    sport.onAny((event, type) => seen.push(`sport ${type} ${event.n}`));
+    client.on('a.b', (event) => seen.push(`client ${event.n}`));
+    const frames = [['news', 1], ['sport', 2], ['other', 3], ['news', 4]].map(([channel, n]) => JSON.stringify({ type: 'a.b', channel, n }));
+    await emit(client, ...frames);
+    const off = again.off('a.b', throws);
+    const back = step(client, (step) => step.type === 'connected');
+    client.send({ cmd: 'drop' });
+    await back;
+    again.close();
+    again.close();
+    await emit(client, ...frames.slice(0, 1));
+    const { value } = await stream.next();
+    sport.close();
+    const ended = (await stream.next()).done;
+    const { routed, unroutable } = client.stats();
+    news[Symbol.dispose ?? Symbol.for('Symbol.dispose')]();
+    await emit(client, ...frames.slice(0, 1));
+    await client.close();
+    return { seen, off, value, ended, routed, unroutable, names: [news.name, Object.keys(news)] };
+  }, mine(t.peer, { backoffBase: 10 }));
+  assert.deepEqual(seen.seen, [
+    'news 1', 'again 1', 'client 1', 'error thrown by a channel', 'sport a.b 2', 'client 2', 'client 3', 'news 4', 'client 4', 'error thrown by a channel', 'news 1', 'client 1', 'client 1',
+  ]);
+  assert.deepEqual([seen.off, seen.routed, seen.unroutable], [true, 4, 1]);
+  assert.deepEqual([seen.value, seen.ended], [{ type: 'a.b', event: { type: 'a.b', channel: 'sport', n: 2 } }, true]);
+  const [before, after] = t.peer.connections.slice(-2).map(received);
+  assert.deepEqual(before, [{ subscribe: 'news' }, { subscribe: 'sport' }]);
+  assert.deepEqual(after, [{ subscribe: 'news' }, { subscribe: 'sport' }, { unsubscribe: 'sport' }, { unsubscribe: 'news' }]);
+}, { complaints: ['thrown by a channel'] });
+
+test('a dialect without channels or requests says so', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    const errors = [await failure(() => client.channel('news')), await failure(() => client.request({}))];
+    await client.close();
+    return errors.map(({ code }) => code);
+  }, options(t.peer));
+  assert.deepEqual(seen, ['unsupported', 'unsupported']);
+});
+
+test('N-9: events over lost connections come once and in order, and another client goes on where one stopped', async (t) => {
+  const demo = await t.demo();
+  const url = `${demo.http}/everwire/v1`;
+  const drop = () => fetch(`${demo.http}/demo/drop`, { method: 'POST', headers: { origin: demo.http } });
+  const token = await (await fetch(`${demo.http}/demo/token?user_id=alice`)).text();
+  const numbers = [];
+  await t.page.exposeFunction('seen', (number) => numbers.push(number));
+  const start = (resumeFrom) => inPage(t, async ({ connect }, { resumeFrom, ...options }) => {
+    globalThis.client = await connect({ ...options, resumeFrom });
+    globalThis.steps = [];
+    client.onLifecycle((step) => globalThis.steps.push(step.type));
+    client.onAny((event) => event.seq > 0 && globalThis.seen(event.seq));
+  }, { url, dialect: 'everwire', token, params: { user_id: 'alice', api_key: 'demo' }, backoffBase: 10, resumeFrom });
+  const more = async (count) => {
+    const until = numbers.length + count;
+    while (numbers.length < until) await t.page.waitForTimeout(20);
+  };
+  await start();
+  for (let drops = 0; drops < 3; drops += 1) {
+    await more(10);
+    await drop();
+  }
+  await more(10);
+  const first = await t.page.evaluate(() => ({ point: client.resumePoint, stats: client.stats(), steps }));
+  assert.equal(typeof first.point.session, 'string');
+  assert.equal(first.stats.resumes, 3);
+  assert.ok(first.steps.includes('replay-completed'));
+  // The page is loaded anew, as when somebody reloads it; the first client is not closed.
+  await t.page.goto('about:blank');
+  await start(first.point);
+  await more(10);
+  await t.page.evaluate(() => client.close());
+  const from = numbers.findIndex((number) => number === first.point.lastSequence);
+  const expected = numbers.slice(0, from + 1).map((_, place) => numbers[0] + place);
+  assert.deepEqual(numbers.slice(0, from + 1), expected);
+  // What came after the point was taken came to the first client, and comes to the second as well.
+  const second = numbers.slice(numbers.lastIndexOf(first.point.lastSequence + 1));
+  assert.deepEqual(second, second.map((_, place) => first.point.lastSequence + 1 + place));
+});
+
+test('N-9: numbers and the question for what was missed by functions', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const points = [];
+    const client = await connect({
+      ...options,
+      sequence: (event) => event.n,
+      onResume: (point) => {
+        points.push(point);
+        return { cmd: 'emit', frames: ['{"type":"a","n":2}', '{"type":"a","n":3}', '{"type":"emitted"}'] };
+      },
+    });
+    const seen = [];
+    client.on('a', (event) => seen.push(event.n));
+    const steps = [];
+    client.onLifecycle((step) => step.type === 'gap' && steps.push(step));
+    await emit(client, '{"type":"a","n":1}', '{"type":"a","n":1}', '{"type":"a","n":2}');
+    const asked = next(client, 'emitted');
+    client.send({ cmd: 'drop' });
+    await asked;
+    await emit(client, '{"type":"a","n":7}');
+    const stats = client.stats();
+    await client.close();
+    return { seen, points, steps, duplicates: stats.duplicates, gaps: stats.gaps };
+  }, mine(t.peer, { backoffBase: 10 }));
+  assert.deepEqual(seen.seen, [1, 2, 3, 7]);
+  assert.deepEqual(seen.points, [{ lastSequence: 2 }]);
+  assert.deepEqual(seen.steps, [{ type: 'gap', from: 4, to: 6 }]);
+  assert.deepEqual([seen.duplicates, seen.gaps], [2, 1]);
+});
+
+test('every option of the builder is read, and what is wrong with one is named', async (t) => {
+  const wrong = await inPage(t, async ({ createClient }, options) => {
+    const bad = [
+      { jitter: 2 }, { jitter: 'much' }, { breaker: { failures: 0 } }, { breaker: { pause: 0 } }, { breaker: { often: 1 } }, { maxConnectionAge: 0 },
+      { probeTimeout: 0 }, { reconnect: 1 }, { outbox: { ttl: 0 } }, { outbox: { whenFull: 'x' } }, { resume: 'sometimes' }, { resumeFrom: { lastSequence: -1 } },
+      { resumeFrom: { lastSequence: 1 } }, { onResume: () => {} }, { sequence: 'n' }, { maxRequests: -1 },
+    ];
+    const paths = [];
+    for (const more of bad) paths.push((await failure(() => createClient({ ...options, ...more }))).path);
+    await createClient({
+      ...options, jitter: 0.5, breaker: { failures: 3, pause: 1000 }, maxConnectionAge: 60_000, probeTimeout: 100, reconnect: false, maxRequests: 1,
+      outbox: { messages: 5, bytes: 100, whenFull: 'wait', ttl: 50 }, resume: 'none',
+    });
+    return paths;
+  }, options(t.peer));
+  assert.deepEqual(wrong, [
+    'jitter', 'jitter', 'breaker.failures', 'breaker.pause', 'breaker.often', 'maxConnectionAge', 'probeTimeout', 'reconnect', 'outbox.ttl', 'outbox.whenFull',
+    'resume', 'resumeFrom.lastSequence', 'resumeFrom', 'onResume', 'sequence', 'maxRequests',
+  ]);
+});
+
+test('S2-8, S3-3: a connection is replaced at its age, and a breaker stops the tries', async (t) => {
+  const seen = await inPage(t, async ({ connect, createClient }, [options, nowhere]) => {
+    const client = await connect({ ...options, maxConnectionAge: 1000 });
+    const old = client.connectionId;
+    const renewing = await step(client, (step) => step.type === 'renewing');
+    await step(client, (step) => step.type === 'connected');
+    await client.close();
+    const tries = await createClient({ ...nowhere, maxAttempts: 0, backoffBase: 1, backoffCap: 1, breaker: { failures: 2, pause: 60_000 } });
+    const opens = step(tries, (step) => step.type === 'breaker');
+    tries.connect().catch(() => {});
+    const breaker = await opens;
+    await tries.close();
+    return { old, age: renewing.age, breaker };
+  }, [mine(t.peer), { ...mine(t.peer), url: 'ws://127.0.0.1:9/' }]);
+  assert.ok(seen.age >= 500 && seen.age < 2000, `${seen.age}`);
+  assert.equal(seen.breaker.state, 'open');
+  assert.ok(seen.breaker.wait >= 60_000);
+}, { complaints: ['127.0.0.1:9'] });
+
+test('the lean entry has all but channels and resume, and says so of their options', async (t) => {
+  const seen = await inPage(t, async (whole, options) => {
+    const { connect, createClient, EverwireError } = await import('/pkg/dist/lean/index.js');
+    const client = await connect(options);
+    const reply = await client.request({ id: 'q', cmd: 'emit', frames: ['{"id":"q","value":1}'] });
+    const has = ['channel', 'resumePoint', 'request', 'events'].map((name) => name in client);
+    await client.close();
+    let error;
+    await createClient({ ...options, resume: 'none' }).catch((caught) => (error = caught));
+    return { reply, has, error: [error instanceof EverwireError, error.code, error.path] };
+  }, mine(t.peer));
+  assert.deepEqual(seen.reply, { id: 'q', value: 1 });
+  assert.deepEqual(seen.has, [false, false, true, true]);
+  assert.deepEqual(seen.error, [true, 'config', 'resume']);
+});
