@@ -278,6 +278,24 @@ test('S2-8, S3-3: a connection is replaced at its age, and a breaker stops the t
   assert.ok(seen.breaker.wait >= 60_000);
 }, { complaints: ['127.0.0.1:9'] });
 
+test('N-7: a token that tells its end is renewed ahead of it', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    let made = 0;
+    const token = () => {
+      const now = Date.now() / 1000;
+      const claims = btoa(JSON.stringify({ iat: now, exp: now + 3, n: (made += 1) })).replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_');
+      return `e30.${claims}.x`;
+    };
+    const client = await connect({ ...options, token });
+    const renewed = await step(client, (step) => step.type === 'token-renewed');
+    const { tokenFetches, dials } = client.stats();
+    await client.close();
+    return { made, validFor: renewed.validFor, tokenFetches, dials };
+  }, options(t.peer));
+  assert.deepEqual([seen.made, seen.tokenFetches, seen.dials], [2, 2, 1]);
+  assert.ok(seen.validFor > 0 && seen.validFor <= 3000, `${seen.validFor}`);
+});
+
 test('the lean entry has all but channels and resume, and says so of their options', async (t) => {
   const seen = await inPage(t, async (whole, options) => {
     const { connect, createClient, EverwireError } = await import('/pkg/dist/lean/index.js');
