@@ -6,7 +6,7 @@ use super::{
     test,
 };
 use everwire::{
-    Message, SendOptions,
+    ErrorKind, Message, OutboxRule, SendOptions,
     proto::{CloseInfo, Dialect, Input, Output, Session, Settings, Timestamp},
 };
 use serde_json::{Value, json};
@@ -103,6 +103,23 @@ fn every_connection_is_told_of_what_is_wanted_in_order_and_before_what_waits() {
     bed.give(Input::Opened { generation: 3 });
     bed.text(3, WELCOME);
     assert_eq!(flush(&mut bed, 3), ["sub d", "sub b", "sub f"]);
+}
+
+// Without an outbox a message cannot wait behind a subscription, and it must not overtake it.
+#[test]
+fn without_an_outbox_no_message_overtakes_a_subscription_that_waits_for_room() {
+    let mut bed = Bed::new(Settings { outbox: OutboxRule::OFF, ..market() });
+    bed.give(sub("a"));
+    bed.give(Input::Connect);
+    bed.drain();
+    bed.give(Input::Opened { generation: 1 });
+    bed.text(1, WELCOME);
+    let error = bed.refuse(send("7"));
+    assert_eq!((error.kind(), bed.session.stats().outbox_overflows), (ErrorKind::Overflow, 1));
+    assert_eq!(bed.drain(), []);
+    assert_eq!(flush(&mut bed, 1), ["sub a"]);
+    bed.give(send("8"));
+    assert_eq!(bed.drain(), [Did::Send(1, "8".into())]);
 }
 
 #[test]

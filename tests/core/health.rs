@@ -9,6 +9,7 @@ use serde_json::json;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
+const TRIP: Duration = Duration::from_millis(80);
 
 // S0-8: array-wrapped, every 25 s, the first one armed by the hello.
 #[test]
@@ -144,32 +145,57 @@ fn no_try_is_made_while_offline_and_none_is_spent() {
     assert_eq!(bed.session.next_timeout(), None);
 }
 
-// S2-11: a reply belongs to the oldest check that has none yet: a server answers each, in order, however late.
+const REPLY: &str = r#"{"type":"health.check","connection_id":"c-1"}"#;
+
+// S2-11: a server answers each check, in order, however late.
 #[test]
 fn a_round_trip_longer_than_the_interval_is_told_as_long_as_it_is() {
     let mut bed = Bed::connected(with_static_token());
-    let reply = r#"{"type":"health.check","connection_id":"c-1"}"#;
     bed.pass(25 * SECOND);
-    // The replies are behind 30 s of other traffic.
-    for _ in 0..4 {
-        bed.pass(5 * SECOND);
-        bed.text(1, r#"{"type":"message.new"}"#);
-    }
+    // The replies are behind more and more of other traffic.
+    bed.text(1, r#"{"type":"message.new"}"#);
+    bed.pass(20 * SECOND);
+    bed.text(1, REPLY);
+    assert_eq!(bed.session.stats().latency, Some(20 * SECOND));
     bed.pass(10 * SECOND);
     for _ in 0..3 {
-        bed.text(1, reply);
-        assert_eq!(bed.session.stats().latency, Some(30 * SECOND));
+        bed.text(1, r#"{"type":"message.new"}"#);
         bed.pass(25 * SECOND);
+        bed.text(1, REPLY);
+        assert_eq!(bed.session.stats().latency, Some(30 * SECOND));
     }
     assert_eq!(bed.session.stats().health_checks, 5);
     // One that nobody asked for says nothing.
     for _ in 0..3 {
-        bed.text(1, reply);
+        bed.text(1, REPLY);
     }
     let told = bed.session.stats().latency;
     bed.pass(SECOND);
-    bed.text(1, reply);
+    bed.text(1, REPLY);
     assert_eq!(bed.session.stats().latency, told);
+}
+
+// S2-11: a check that is never answered does not make each round trip after it longer by the time between two checks; not
+// even the first one, before which only the time of the hello is known.
+#[test]
+fn one_reply_that_never_comes_spoils_no_round_trip() {
+    for before in [0, 3] {
+        let mut bed = Bed::connected(with_static_token());
+        let round = |bed: &mut Bed| {
+            bed.pass(25 * SECOND - TRIP);
+            bed.text(1, r#"{"type":"message.new"}"#);
+            bed.pass(TRIP);
+        };
+        bed.pass(TRIP);
+        for number in 0..6 {
+            round(&mut bed);
+            if number != before {
+                bed.text(1, REPLY);
+                assert_eq!(bed.session.stats().latency, Some(TRIP), "{before} {number}");
+            }
+        }
+        assert_eq!(bed.session.stats().health_checks, 6);
+    }
 }
 
 // A server that owes many replies gives none: what it says then is not measured against the first check.
@@ -181,7 +207,7 @@ fn checks_that_are_never_answered_are_forgotten() {
         bed.text(1, r#"{"type":"message.new"}"#);
     }
     bed.pass(SECOND);
-    bed.text(1, r#"{"type":"health.check","connection_id":"c-1"}"#);
+    bed.text(1, REPLY);
     assert_eq!(bed.session.stats().latency, Some(SECOND));
 }
 
@@ -192,7 +218,7 @@ fn a_check_after_a_probe_does_not_take_its_place() {
     let mut bed = Bed::connected(settings);
     bed.give(Input::Network(NetworkChange::Changed));
     bed.pass(Duration::from_millis(50));
-    bed.text(1, r#"{"type":"health.check","connection_id":"c-1"}"#);
+    bed.text(1, REPLY);
     // From now on replies take more than a second.
     assert!(backed_off(&bed.pass(6 * SECOND)).is_none());
 }

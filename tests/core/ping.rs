@@ -57,6 +57,36 @@ fn pings_are_sent_at_their_interval_and_answers_tell_the_latency() {
     assert!(!lost);
 }
 
+// S2-11: pings overlap where a round trip takes longer than the time between two of them.
+#[test]
+fn a_pong_that_comes_after_the_next_ping_is_measured_against_its_own() {
+    let mut bed = Bed::connected(Settings { ping_interval: Some(20 * SECOND), ping_timeout: 60 * SECOND, ..raw() });
+    pass(&mut bed, 38 * SECOND);
+    bed.give(Input::Pong { generation: 1 });
+    assert_eq!(pass(&mut bed, 7 * SECOND).1, [18 * SECOND]);
+    // The second one was sent at 40 s, the third at 60 s.
+    for _ in 0..5 {
+        pass(&mut bed, 20 * SECOND);
+        bed.give(Input::Pong { generation: 1 });
+        assert_eq!(bed.session.stats().latency, Some(25 * SECOND));
+    }
+}
+
+// S2-11
+#[test]
+fn a_pong_that_never_comes_spoils_no_round_trip() {
+    let mut bed = Bed::connected(Settings { ping_interval: Some(20 * SECOND), ping_timeout: 60 * SECOND, ..raw() });
+    let trip = Duration::from_millis(80);
+    pass(&mut bed, trip);
+    for number in 0..5 {
+        pass(&mut bed, 20 * SECOND);
+        if number != 1 {
+            bed.give(Input::Pong { generation: 1 });
+            assert_eq!(bed.session.stats().latency, Some(trip));
+        }
+    }
+}
+
 // S2-5, pitfall 2: a half-open connection is noticed by the ping that nothing follows.
 #[test]
 fn a_ping_that_nothing_follows_ends_the_connection() {

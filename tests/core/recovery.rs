@@ -8,11 +8,6 @@ use everwire::{
 use serde_json::json;
 use std::time::Duration;
 
-fn fail_dial(bed: &mut Bed, generation: u64) -> Vec<Did> {
-    bed.give(Input::DialFailed { generation, error: Error::new(ErrorKind::Connect, "refused") });
-    bed.drain()
-}
-
 // S0-10, N-8: five tries, then a typed end; the original gave up without an event.
 #[test]
 fn five_tries_and_then_one_typed_end() {
@@ -26,7 +21,7 @@ fn five_tries_and_then_one_typed_end() {
             dialled(&bed.next_timer())
         };
         for (number, ceiling) in [250, 500, 1000, 2000].into_iter().enumerate() {
-            let did = fail_dial(&mut bed, generation);
+            let did = bed.lost_dial(generation);
             let ceiling = Duration::from_millis(ceiling << u32::from(!first_connect));
             let delay = backed_off(&did).expect("another try");
             assert!(delay <= ceiling && delay >= Duration::from_millis(50), "{number}: {delay:?} of {ceiling:?}");
@@ -34,13 +29,13 @@ fn five_tries_and_then_one_typed_end() {
             generation = dialled(&bed.next_timer());
             assert_eq!(bed.session.state(), State::Reconnecting);
         }
-        let did = fail_dial(&mut bed, generation);
+        let did = bed.lost_dial(generation);
         assert_eq!(did, [Did::State(State::Failed), Did::Closed("exhausted", Some("refused".into()))]);
         assert_eq!(bed.session.next_timeout(), None);
         // A new `connect` has all its tries again.
         bed.give(Input::Connect);
         let generation = dialled(&bed.drain());
-        assert!(backed_off(&fail_dial(&mut bed, generation)).is_some());
+        assert!(backed_off(&bed.lost_dial(generation)).is_some());
     }
 }
 
@@ -52,7 +47,7 @@ fn no_limit_means_no_end() {
     bed.give(Input::Connect);
     let mut generation = dialled(&bed.drain());
     for _ in 0..1_000 {
-        let did = fail_dial(&mut bed, generation);
+        let did = bed.lost_dial(generation);
         assert!(backed_off(&did).unwrap() <= Duration::from_secs(5));
         generation = dialled(&bed.next_timer());
     }
@@ -116,7 +111,7 @@ fn a_token_is_kept_until_the_server_refuses_it() {
     bed.drain();
     bed.token(1, "good");
     for generation in 1..4 {
-        fail_dial(&mut bed, generation);
+        bed.lost_dial(generation);
         assert_eq!(dialled(&bed.next_timer()), generation + 1);
     }
     bed.give(Input::Opened { generation: 4 });

@@ -2,7 +2,7 @@
 
 use super::{bed::*, test};
 use everwire::{
-    BreakerRule, BreakerState, Dialect, Error, ErrorKind, NetworkChange, State,
+    BreakerRule, BreakerState, Dialect, NetworkChange, State,
     proto::{Input, Session, Settings},
 };
 use std::time::Duration;
@@ -15,11 +15,6 @@ fn with_breaker(max_attempts: u32) -> Settings {
     settings
 }
 
-fn fail_dial(bed: &mut Bed, generation: u64) -> Vec<Did> {
-    bed.give(Input::DialFailed { generation, error: Error::new(ErrorKind::Connect, "refused") });
-    bed.drain()
-}
-
 fn network(bed: &mut Bed, change: NetworkChange) -> Vec<Did> {
     bed.give(Input::Network(change));
     bed.drain()
@@ -30,7 +25,7 @@ fn trip(bed: &mut Bed) -> u64 {
     bed.give(Input::Connect);
     let mut generation = dialled(&bed.drain());
     for _ in 0..4 {
-        let did = fail_dial(bed, generation);
+        let did = bed.lost_dial(generation);
         assert!(!did.iter().any(|did| matches!(did, Did::Breaker(..))), "{did:?}");
         generation = dialled(&bed.next_timer());
     }
@@ -53,7 +48,7 @@ fn a_breaker_opens_after_five_failures_and_lets_exactly_one_try_through() {
     let mut generation = trip(&mut bed);
     // However often the one try fails, it is one a minute, and never the end.
     for _ in 0..10 {
-        opens(&fail_dial(&mut bed, generation));
+        opens(&bed.lost_dial(generation));
         assert_eq!(bed.pass(PAUSE - Duration::from_millis(1)), []);
         let did = bed.next_timer();
         assert!(did.contains(&Did::Breaker(BreakerState::HalfOpen, None)), "{did:?}");
@@ -65,17 +60,17 @@ fn a_breaker_opens_after_five_failures_and_lets_exactly_one_try_through() {
     bed.lost(generation, None);
     generation = dialled(&bed.next_timer());
     for _ in 0..4 {
-        assert!(backed_off(&fail_dial(&mut bed, generation)).unwrap() <= Duration::from_secs(5));
+        assert!(backed_off(&bed.lost_dial(generation)).unwrap() <= Duration::from_secs(5));
         generation = dialled(&bed.next_timer());
     }
-    opens(&fail_dial(&mut bed, generation));
+    opens(&bed.lost_dial(generation));
 }
 
 #[test]
 fn an_open_breaker_cannot_be_talked_round() {
     let mut bed = Bed::new(with_breaker(0));
     let generation = trip(&mut bed);
-    fail_dial(&mut bed, generation);
+    bed.lost_dial(generation);
     // Not by the network.
     network(&mut bed, NetworkChange::Offline);
     assert_eq!(bed.session.next_timeout(), None);
@@ -90,7 +85,7 @@ fn an_open_breaker_cannot_be_talked_round() {
     // A try that the network spoilt decides nothing: there is another one.
     let generation = dialled(&bed.next_timer());
     network(&mut bed, NetworkChange::Offline);
-    fail_dial(&mut bed, generation);
+    bed.lost_dial(generation);
     network(&mut bed, NetworkChange::Online);
     let did = bed.next_timer();
     assert!(did.contains(&Did::Breaker(BreakerState::HalfOpen, None)), "{did:?}");
@@ -119,7 +114,7 @@ fn tries_without_a_network_cost_nothing() {
     let mut generation = dialled(&bed.drain());
     for _ in 0..50 {
         network(&mut bed, NetworkChange::Offline);
-        let did = fail_dial(&mut bed, generation);
+        let did = bed.lost_dial(generation);
         assert!(matches!(did.last(), Some(Did::BackingOff(1, _))), "{did:?}");
         assert_eq!(bed.session.next_timeout(), None);
         assert_eq!(bed.pass(Duration::from_secs(3600)), []);
@@ -130,10 +125,10 @@ fn tries_without_a_network_cost_nothing() {
     }
     // With a network the budget is what it was, and so are the waits.
     for ceiling in [250, 500, 1000, 2000] {
-        assert!(backed_off(&fail_dial(&mut bed, generation)).unwrap() <= Duration::from_millis(ceiling));
+        assert!(backed_off(&bed.lost_dial(generation)).unwrap() <= Duration::from_millis(ceiling));
         generation = dialled(&bed.next_timer());
     }
-    assert_eq!(ended(&fail_dial(&mut bed, generation)), Some("exhausted"));
+    assert_eq!(ended(&bed.lost_dial(generation)), Some("exhausted"));
     // Without one nothing is even tried.
     network(&mut bed, NetworkChange::Offline);
     bed.give(Input::Connect);

@@ -126,9 +126,7 @@ impl Book {
         }
         let written = self.order.len() as u64 + 1;
         self.order.insert(id, written);
-        // What does not wait in the outbox has nobody to wait for.
-        let waits = !closing && self.outbox.messages > 0;
-        must(!waits || self.told_is_wanted(wire), "a message overtook a subscription")
+        must(closing || self.told_is_wanted(wire), "a message overtook a subscription")
     }
 
     /// How many messages were written.
@@ -212,7 +210,8 @@ impl Book {
         must(self.told_is_wanted(wire), "the server does not know which channels are wanted")
     }
 
-    fn told_is_wanted(&self, wire: u64) -> bool {
+    /// Whether the server was told, over this connection, of exactly the channels that are wanted.
+    pub(crate) fn told_is_wanted(&self, wire: u64) -> bool {
         match self.told_on == wire {
             true => self.told.iter().map(String::as_str).eq(self.wanted.iter().copied()),
             false => self.wanted.is_empty(),

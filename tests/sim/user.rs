@@ -73,9 +73,15 @@ impl World {
         let hopeful = self.rules.hopeful(self.served().is_some());
         let stats = self.session.stats();
         let outbox = self.rules.book.outbox;
-        let tight = stats.outbox_messages >= outbox.messages as u64
-            || stats.outbox_bytes as usize + size > outbox.bytes
-            || self.rules.book.anybody_else_waits(id);
+        let tight = match outbox.messages {
+            // Nothing can wait, but a message must not overtake a subscription.
+            0 => self.served().is_some_and(|wire| !self.rules.book.told_is_wanted(wire)),
+            capacity => {
+                stats.outbox_messages >= capacity as u64
+                    || stats.outbox_bytes as usize + size > outbox.bytes
+                    || self.rules.book.anybody_else_waits(id)
+            }
+        };
         match self.give(input, seen) {
             true => self.rules.check(hopeful, "(4) a message is taken without hope"),
             false => {

@@ -16,6 +16,8 @@ pub(super) struct Health {
     /// When the last sign of life came: a message, but also a ping, a pong, or the open socket itself.
     pub(super) last_received: Timestamp,
     checks: Unanswered,
+    pings: Unanswered,
+    /// The ping whose deadline runs.
     ping_sent: Option<Timestamp>,
     pub(super) probed_at: Timestamp,
     /// The health check, filled in for this connection.
@@ -25,37 +27,38 @@ pub(super) struct Health {
 impl Health {
     /// Nothing that was asked on the connection before is answered on this one.
     pub(super) fn begin_anew(&mut self) {
-        self.checks.forget();
+        (self.checks, self.pings) = Default::default();
         self.ping_sent = None;
     }
 }
 
-/// The checks whose replies are still to come, the oldest first: a server answers each, in order, so a round trip may be
-/// longer than the time between two of them.
+/// What was asked and not answered yet: the oldest and the newest. Answers come in order, and a round trip may be longer than
+/// the time between two questions, if not than twice that; but an answer may also never come.
 #[derive(Default)]
 struct Unanswered {
-    sent: [Timestamp; 8],
-    count: usize,
+    oldest: Option<Timestamp>,
+    newest: Option<Timestamp>,
 }
 
 impl Unanswered {
     fn add(&mut self, now: Timestamp) {
-        // A server that owes so many replies gives none: then the next reply, if there is one, is that to the next check.
-        self.count %= self.sent.len();
-        self.sent[self.count] = now;
-        self.count += 1;
+        let place = if self.oldest.is_none() { &mut self.oldest } else { &mut self.newest };
+        *place = Some(now);
     }
 
-    /// When the one was sent that a reply belongs to.
-    fn take(&mut self) -> Option<Timestamp> {
-        self.count = self.count.checked_sub(1)?;
-        let oldest = self.sent[0];
-        self.sent.rotate_left(1);
-        Some(oldest)
-    }
-
-    fn forget(&mut self) {
-        self.count = 0;
+    /// The round trip that ends now: the one more like the last.
+    fn take(&mut self, now: Timestamp, last: Duration) -> Option<Duration> {
+        let trip = now - self.oldest?;
+        self.oldest = self.newest.take();
+        let other = self.oldest.map(|sent| now - sent);
+        match other.filter(|other| trip.as_secs_f64() + other.as_secs_f64() > 2.0 * last.as_secs_f64()) {
+            None => Some(trip),
+            other => {
+                // What was asked before is not answered any more.
+                self.oldest = None;
+                other
+            }
+        }
     }
 }
 
@@ -87,9 +90,8 @@ impl<P: Payload> Session<P> {
 
     /// The reply to a health check came.
     pub(super) fn health_reply(&mut self) {
-        if let Some(sent) = self.health.checks.take() {
-            self.round_trip(self.now - sent);
-        }
+        let trip = self.health.checks.take(self.now, self.usual_trip());
+        self.round_trip(trip);
     }
 
     pub(super) fn ping(&mut self) {
@@ -98,6 +100,7 @@ impl<P: Payload> Session<P> {
         if let Some(interval) = self.settings.ping_interval {
             self.timers.set(Timer::Ping, self.now + interval);
         }
+        self.health.pings.add(self.now);
         // One that is still unanswered keeps its deadline.
         if self.health.ping_sent.is_none() {
             self.health.ping_sent = Some(self.now);
@@ -108,9 +111,9 @@ impl<P: Payload> Session<P> {
     pub(super) fn pong(&mut self) {
         self.health.last_received = self.now;
         self.timers.stop(Timer::Pong);
-        if let Some(sent) = self.health.ping_sent.take() {
-            self.round_trip(self.now - sent);
-        }
+        self.health.ping_sent = None;
+        let trip = self.health.pings.take(self.now, self.usual_trip());
+        self.round_trip(trip);
     }
 
     /// Any sign of life will do: an answer may be behind a long message.
@@ -122,8 +125,14 @@ impl<P: Payload> Session<P> {
         }
     }
 
+    /// How long a round trip took when it was last known: the hello took a little longer than one.
+    fn usual_trip(&self) -> Duration {
+        self.stats.latency.or(self.stats.hello_time).unwrap_or_default()
+    }
+
     /// The answer to a health check or a ping came.
-    fn round_trip(&mut self, latency: Duration) {
+    fn round_trip(&mut self, trip: Option<Duration>) {
+        let Some(latency) = trip else { return };
         self.stats.latency = Some(latency);
         if P::PARTS.records {
             self.record.round_trip(latency, &mut self.stats);

@@ -176,12 +176,15 @@ impl<P: Payload> Session<P> {
         }
     }
 
+    /// The close code of a connection that another follows: a close for good would end the session that it is to go on with.
+    pub(super) fn leaving_code(&self) -> u16 {
+        if P::PARTS.resume && self.resumes() { 4000 } else { 1000 }
+    }
+
     /// The old connection goes first.
     pub(super) fn replace_at_once(&mut self) {
         let error = Error::new(ErrorKind::Closed, Reason::Age.as_str());
-        // A close for good would end the session that the new one is to go on with.
-        let code = if P::PARTS.resume && self.resumes() { 4000 } else { 1000 };
-        self.lose(error, code, "client renews the connection");
+        self.lose(error, self.leaving_code(), "client renews the connection");
         self.set_state(State::Reconnecting);
         self.begin_attempt();
     }

@@ -91,9 +91,7 @@ impl<P: Payload> Session<P> {
         if self.attempt > 0 {
             self.forget_attempt();
         }
-        // A close for good would end the session that the next connection is to go on with.
-        let code = if P::PARTS.resume && self.resumes() { 4000 } else { 1000 };
-        self.lose(error.clone(), code, Reason::Page.as_str());
+        self.lose(error.clone(), self.leaving_code(), Reason::Page.as_str());
         match self.settings.reconnect {
             true => self.back_off(error, None),
             false => self.end(Cause::Exhausted(error)),

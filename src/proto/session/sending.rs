@@ -19,6 +19,10 @@ impl<P: Payload> Session<P> {
             return Err(Error::new(ErrorKind::Closed, ["cannot send: the client is ", self.state.as_str()].concat()));
         }
         if !waits {
+            if self.has_subscriptions() {
+                self.stats.outbox_overflows += 1;
+                return Err(Error::new(ErrorKind::Overflow, "cannot send: subscriptions wait for room"));
+            }
             if P::PARTS.resume {
                 self.may_send(message.len())?;
             }
