@@ -232,10 +232,9 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.orphaned {
+        if self.orphaned || !self.shared.0.is_called(cx.waker()) {
             return false;
         }
-        self.shared.0.waker.register(cx.waker());
         for taken in 0..COMMANDS {
             match self.shared.0.take_command() {
                 Ok(Some(command)) => self.command(command),
@@ -249,6 +248,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             // Message by message, so that no burst fills the outbox while the socket has room.
             self.poll_outbox(cx);
         }
+        self.shared.0.leave();
         true
     }
 

@@ -13,8 +13,11 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{self, Context, Poll},
     time::Duration,
 };
 
@@ -82,7 +85,9 @@ pub(crate) struct Snapshot {
 pub(crate) struct Shared {
     /// Tells the time since the session began.
     clock: Clock,
-    pub(crate) waker: AtomicWaker,
+    waker: AtomicWaker,
+    /// Whether the driver may find something new in the inbox. As long as it does not, its waker stays where it is.
+    called: AtomicBool,
     snapshot: Mutex<Snapshot>,
     inbox: Mutex<Inbox>,
 }
@@ -123,11 +128,38 @@ impl Shared {
             orphaned: false,
             ended: false,
         };
-        Arc::new(Self { clock, waker: AtomicWaker::new(), snapshot: Mutex::new(snapshot), inbox: Mutex::new(inbox) })
+        Arc::new(Self {
+            clock,
+            waker: AtomicWaker::new(),
+            called: AtomicBool::new(true),
+            snapshot: Mutex::new(snapshot),
+            inbox: Mutex::new(inbox),
+        })
     }
 
     pub(crate) fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
         lock(&self.snapshot)
+    }
+
+    /// Has the driver look into the inbox.
+    pub(crate) fn call(&self) {
+        self.called.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// The driver has not seen all of it, and looks again by itself.
+    pub(crate) fn leave(&self) {
+        self.called.store(true, Ordering::Release);
+    }
+
+    /// Whether the driver is to look into the inbox; if not, this waker is woken when it is. It is the same each time, for a
+    /// driver is a task of its own.
+    pub(crate) fn is_called(&self, waker: &task::Waker) -> bool {
+        let called = self.called.swap(false, Ordering::AcqRel);
+        if called {
+            self.waker.register(waker);
+        }
+        called
     }
 
     /// The next command; an error once every handle is gone.
@@ -152,7 +184,7 @@ impl Shared {
         }
         inbox.commands.push_back(command);
         drop(inbox);
-        self.waker.wake();
+        self.call();
         Ok(())
     }
 
@@ -180,7 +212,7 @@ impl Shared {
         } else {
             inbox.withdrawn.push(id);
             drop(inbox);
-            self.waker.wake();
+            self.call();
         }
     }
 }
@@ -211,7 +243,7 @@ struct HandleEnd(Arc<Shared>);
 impl Drop for HandleEnd {
     fn drop(&mut self) {
         lock(&self.0.inbox).orphaned = true;
-        self.0.waker.wake();
+        self.0.call();
     }
 }
 
@@ -243,7 +275,7 @@ impl Handle {
         inbox.connecting = true;
         inbox.commands.push_back(Command::Connect);
         drop(inbox);
-        self.0.0.waker.wake();
+        self.0.0.call();
         Ok(())
     }
 
@@ -284,7 +316,7 @@ impl Handle {
         if !inbox.ended {
             inbox.commands.push_back(Command::Unsubscribe(channel));
             drop(inbox);
-            self.0.0.waker.wake();
+            self.0.0.call();
         }
     }
 
@@ -380,7 +412,7 @@ pub(crate) struct Waker(Arc<Shared>);
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        self.0.waker.wake();
+        self.0.call();
     }
 }
 
