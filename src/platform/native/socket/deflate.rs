@@ -25,7 +25,10 @@ use tokio_tungstenite::tungstenite::{
 /// Whether there is compression in this build.
 pub(super) const IS_THERE: bool = true;
 
-/// What the client offers: any window the server likes for either side.
+/// What the client offers: any window the server likes for either side. It does not say `client_no_context_takeover`, which
+/// would be a promise to begin anew with each message whatever the server answers; one that wants it says so in its answer
+/// (RFC 7692, 7.1.1.2), and gets it. Autobahn's server answers so only to the promise: of its cases, 13.2, 13.5 and 13.6
+/// are therefore "unimplemented" here, and what they try is tested below.
 pub(super) const OFFER: HeaderValue = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
 
 /// What every compressed message ends with, and is sent without.
