@@ -311,3 +311,29 @@ test('the lean entry has all but channels and resume, and says so of their optio
   assert.deepEqual(seen.has, [false, false, true, true]);
   assert.deepEqual(seen.error, [true, 'config', 'resume']);
 });
+
+for (const kind of ['Worker', 'SharedWorker']) {
+  test(`it runs in a ${kind}, where there is no page`, async (t) => {
+    const seen = await inPage(t, async (whole, { kind, at, options }) => {
+      const code = `import { connect } from '${at}/pkg/index.js';
+        const run = async (answer) => {
+          const client = await connect(${JSON.stringify(options)});
+          const [events, done] = [client.events('a'), new Promise((resolve) => client.onLifecycle((step) => step.type === 'closed' && resolve()))];
+          await client.send({ cmd: 'emit', frames: ['{"type":"a","n":1}'] });
+          const { value } = await events.next();
+          await client.close();
+          await done;
+          answer({ value, page: typeof document, state: client.state });
+        };
+        if (typeof onconnect === 'undefined') run(postMessage);
+        else onconnect = ({ ports: [port] }) => run((answer) => port.postMessage(answer));`;
+      const address = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }));
+      const worker = new globalThis[kind](address, { type: 'module' });
+      return new Promise((resolve, reject) => {
+        worker.onerror = ({ message }) => reject(new Error(message));
+        (worker.port ?? worker).onmessage = ({ data }) => resolve(data);
+      });
+    }, { kind, at: t.peer.http, options: mine(t.peer) });
+    assert.deepEqual(seen, { value: { type: 'a', event: { type: 'a', n: 1 } }, page: 'undefined', state: 'closed' });
+  });
+}
