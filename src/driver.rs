@@ -236,6 +236,8 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             return false;
         }
         for taken in 0..COMMANDS {
+            // Message by message, so that no burst fills the outbox while the socket has room.
+            self.poll_outbox(cx);
             match self.shared.0.take_command() {
                 Ok(Some(command)) => self.command(command),
                 Ok(None) => return taken > 0,
@@ -245,8 +247,6 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                     return true;
                 }
             }
-            // Message by message, so that no burst fills the outbox while the socket has room.
-            self.poll_outbox(cx);
         }
         self.shared.0.leave();
         true

@@ -12,6 +12,8 @@ mod head;
 mod proxy;
 mod queue;
 mod reader;
+#[cfg(test)]
+mod script;
 mod tls;
 mod wire;
 

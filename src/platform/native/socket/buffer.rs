@@ -1,14 +1,14 @@
 //! The buffer of a connection for reading: there while something comes, large while much comes, and never kept alive by
 //! small messages that a program keeps (pitfall 19).
 
-use super::{super::Bytes, wire::Wire};
+use super::super::Bytes;
 use bytes::{Buf, BytesMut};
 use std::{
     io,
     pin::pin,
     task::{Context, Poll},
 };
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The size while little comes, and while much comes.
 pub(super) const CALM: usize = 4 * 1024;
@@ -27,6 +27,8 @@ const WARY: u8 = 64;
 #[derive(Default)]
 pub(super) struct Buffer {
     bytes: BytesMut,
+    /// How large it was made.
+    made: usize,
     /// How much is read at once: `None` if it was not chosen, and follows what comes.
     chosen: Option<usize>,
     is_large: bool,
@@ -78,7 +80,7 @@ impl Buffer {
     /// to use what they have, for then this buffer is free again.
     pub(super) fn poll_fill(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
         missing: usize,
     ) -> Poll<io::Result<Option<usize>>> {
@@ -89,7 +91,7 @@ impl Buffer {
         let Poll::Ready(came) = pin!(wire.read_buf(&mut self.bytes)).poll(cx) else {
             // A connection on which nothing comes has no buffer.
             if self.bytes.is_empty() && (!self.is_large || self.little >= FEW) {
-                (self.bytes, self.is_large) = (BytesMut::new(), false);
+                (self.bytes, self.made, self.is_large) = (BytesMut::new(), 0, false);
             }
             return Poll::Pending;
         };
@@ -104,7 +106,8 @@ impl Buffer {
         let wanted = self.size().max(missing.min(self.bytes.len()));
         let left = self.bytes.capacity() - self.bytes.len();
         if !self.bytes.try_reclaim(wanted) && (left < missing.min(wanted) || left < self.size() / 4) {
-            let may_be_kept = self.bytes.capacity() > 0 && self.size() > CALM && self.wary == 0;
+            // One that was made too small says nothing of readers.
+            let may_be_kept = self.made >= wanted && self.size() > CALM && self.wary == 0;
             if may_be_kept && !std::mem::replace(&mut self.has_paused, true) {
                 return false;
             }
@@ -114,7 +117,7 @@ impl Buffer {
             }
             let mut larger = BytesMut::with_capacity(self.bytes.len() + wanted);
             larger.extend_from_slice(&self.bytes);
-            self.bytes = larger;
+            (self.bytes, self.made) = (larger, self.bytes.len() + wanted);
         }
         self.has_paused = false;
         self.wary = self.wary.saturating_sub(1);
@@ -134,3 +137,6 @@ impl Buffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,13 @@ use super::{
     super::{Bytes, Text, wake_later},
     buffer::Buffer,
     frames,
-    wire::Wire,
 };
 use bytes::BytesMut;
 use std::{
     str,
     task::{Context, Poll, ready},
 };
+use tokio::io::AsyncRead;
 use tokio_tungstenite::tungstenite::{
     Error,
     error::{CapacityError, ProtocolError},
@@ -73,7 +73,11 @@ impl Reader {
     }
 
     /// The next thing that comes. Nothing can be read after an error.
-    pub(super) fn poll_next(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<Received, Error>> {
+    pub(super) fn poll_next(
+        &mut self,
+        wire: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Received, Error>> {
         self.has_paused = false;
         loop {
             let missing = match self.frame()? {
@@ -212,3 +216,6 @@ fn close(payload: Bytes) -> Result<Option<CloseFrame>, Error> {
         false => CloseFrame { code: CloseCode::Protocol, reason: "Protocol violation".into() },
     }))
 }
+
+#[cfg(test)]
+mod tests;
