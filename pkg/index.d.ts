@@ -114,6 +114,15 @@ export interface Options {
   onResume?: (point: ResumePoint) => string | object | undefined;
   /** Closes the client when it is aborted; a `connect` under way rejects with its reason. */
   signal?: AbortSignal;
+  /** Where timers run: `workerTimer` of `everwire/worker-timer` keeps them on time in a hidden page. Default: in the page. */
+  timer?: Timer;
+}
+
+declare const timer: unique symbol;
+
+/** What sets timers: there is `workerTimer` of `everwire/worker-timer`. */
+export interface Timer {
+  readonly [timer]: true;
 }
 
 /** What happens to a message when there is no room for it: its sender is told, older ones make room, it is dropped, or it waits for room. */

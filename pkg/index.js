@@ -1,5 +1,5 @@
 // everwire for the browser: a thin face over the WebAssembly module. Importing it does nothing; the first client loads the module.
-import init, { Client as Core, EverwireError } from './dist/everwire.js';
+import init, { Client as Core, EverwireError, timers } from './dist/everwire.js';
 
 export { EverwireError };
 
@@ -19,9 +19,10 @@ export async function connect(options) {
 /** Makes a client that does not connect yet, so that listeners can be there first. */
 export async function createClient(options) {
   await load();
-  const [signal, ...given] = written(options);
+  const [signal, timer, ...given] = written(options);
   signal?.throwIfAborted();
   const client = new Client(new Core(...given));
+  timer?.(client, timers);
   signal?.addEventListener('abort', () => client.close(), { once: true });
   return client;
 }
@@ -402,12 +403,15 @@ const FUNCTIONS = [
   // end
 ];
 
-/** The signal among the options, the others as JSON for the module, and the functions, which JSON does not know. */
+/** The signal and the timer among the options, the others as JSON for the module, and the functions, which JSON does not know. */
 function written(options) {
   if (typeof options !== 'object' || options === null) throw new EverwireError('config', 'options: must be an object', false, { path: 'options' });
-  const { signal, ...others } = options;
+  const { signal, timer, ...others } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new EverwireError('config', 'signal: must be an AbortSignal', false, { path: 'signal' });
+  }
+  if (timer !== undefined && typeof timer !== 'function') {
+    throw new EverwireError('config', 'timer: must be workerTimer of everwire/worker-timer', false, { path: 'timer' });
   }
   const functions = FUNCTIONS.map((name) => (typeof others[name] === 'function' ? others[name] : undefined));
   const given = Object.entries(others).filter(([, value]) => value !== undefined && !functions.includes(value));
@@ -416,7 +420,7 @@ function written(options) {
   const ask = functions[2];
   if (ask) functions[2] = (point) => asked(ask(point));
   // end
-  return [signal, `{${members}}`, ...functions];
+  return [signal, timer, `{${members}}`, ...functions];
 }
 // everything
 

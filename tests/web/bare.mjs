@@ -12,10 +12,10 @@ import { ARGS, find } from './browser.mjs';
 /** How long the browser may take for an answer. */
 const PATIENCE = 10_000;
 
-/** Starts a browser; `close` ends it. */
-export async function launchBare() {
+/** Starts a browser, with more arguments if need be; `close` ends it. */
+export async function launchBare(more = []) {
   const profile = await mkdtemp(join(tmpdir(), 'everwire-browser-'));
-  const args = [...ARGS, '--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank'];
+  const args = [...ARGS, ...more, '--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank'];
   const browser = spawn(find(), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const socket = new WebSocket(await address(browser.stderr));
   await once(socket, 'open');
@@ -63,8 +63,8 @@ class Page {
   }
 
   /** Waits until a function in the page gives something true. */
-  async until(run, value) {
-    const end = Date.now() + PATIENCE;
+  async until(run, value, patience = PATIENCE) {
+    const end = Date.now() + patience;
     while (!(await this.run(run, value).catch(() => false))) {
       if (Date.now() > end) throw new Error(`it never came about: ${run}`);
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,6 +1,6 @@
 // A server built on the npm package `ws`, for the package and the page to be tested against code that is not ours.
 // It speaks the `stream` dialect at /api/v2/connect and nothing in particular elsewhere, does what its clients order in
-// messages `{"cmd": …}`, and serves the files of the project. The API key names what is to go wrong.
+// messages `{"cmd": …}`, and serves the files of the project, below `/strict` under a content security policy. The API key names what is to go wrong.
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
@@ -16,6 +16,9 @@ const TYPES = {
   '.wasm': 'application/wasm',
   '.svg': 'image/svg+xml',
 };
+
+/** The policy of a strict site: no worker from a blob, and nothing compiled from text. */
+const POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; connect-src 'self' ws:; img-src data:; worker-src 'self'";
 
 /** Starts on a free port of the loopback interface. `connections` tells what happened, the newest last. */
 export async function startPeer() {
@@ -46,11 +49,12 @@ export async function startPeer() {
 }
 
 async function serveFile(request, response) {
-  const path = normalize(decodeURIComponent(new URL(request.url, 'http://peer').pathname));
+  const [, strict, path] = /^(\/strict)?(\/.*)$/.exec(normalize(decodeURIComponent(new URL(request.url, 'http://peer').pathname)));
   const file = path.startsWith('/pkg/') || path.startsWith('/tests/') ? path : join('/www', path === '/' ? 'index.html' : path);
   try {
     const body = await readFile(join(ROOT, file));
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-cache' });
+    const policy = strict && { 'content-security-policy': POLICY };
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-cache', ...policy });
     response.end(body);
   } catch {
     response.writeHead(404).end();

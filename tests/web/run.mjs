@@ -11,6 +11,7 @@ import './page.test.mjs';
 import './packaging.test.mjs';
 import './react.test.mjs';
 import './readme.test.mjs';
+import './timers.test.mjs';
 import './whole.test.mjs';
 
 const TIME_LIMIT = 30_000;

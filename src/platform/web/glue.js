@@ -18,6 +18,19 @@ export function told(socket, name) {
   return socket[name] ?? '';
 }
 
+/** Where timers are set, each giving the way to stop it: a worker may take the page's place (`pkg/worker-timer.js`). */
+export const timers = {
+  set(run, millis) {
+    const id = setTimeout(run, millis);
+    return () => clearTimeout(id);
+  },
+};
+
+/** Calls a function after a time; gives the way to stop that. */
+export function setTimer(run, millis) {
+  return timers.set(run, millis);
+}
+
 /** Calls a function in a microtask. */
 export function later(run) {
   queueMicrotask(run);

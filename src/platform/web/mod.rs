@@ -13,7 +13,7 @@ pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
 use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
-use gloo_timers::callback::Timeout;
+use js_sys::Function;
 use std::{
     cell::{Cell, RefCell},
     future::Future,
@@ -23,7 +23,10 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{
+    JsValue,
+    prelude::{Closure, wasm_bindgen},
+};
 
 /// `Send` where threads exist: nothing here.
 pub trait MaybeSend {}
@@ -112,6 +115,10 @@ extern "C" {
     /// Milliseconds of a monotonic clock, in pages and in workers.
     #[wasm_bindgen(js_name = now)]
     fn performance_now() -> f64;
+
+    /// Calls a function after a time, in milliseconds; gives the way to stop that.
+    #[wasm_bindgen(js_name = setTimer)]
+    fn set_timer(run: &JsValue, millis: u32) -> Function;
 }
 
 /// The calendar: the time since 1970-01-01T00:00:00Z.
@@ -154,8 +161,21 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 /// A timer that can be set anew.
 pub(crate) struct Sleep {
     millis: u32,
-    /// Set at the first poll. The browser forgets a timer that is dropped.
-    timer: Option<(Timeout, Rc<Alarm>)>,
+    /// Set at the first poll.
+    timer: Option<(Timer, Rc<Alarm>)>,
+}
+
+/// A timer of the page's, which forgets it when it is dropped.
+struct Timer {
+    stop: Function,
+    _ring: Closure<dyn Fn()>,
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // It is stopped before the closure goes: that does not fail.
+        let _ = self.stop.call0(&JsValue::UNDEFINED);
+    }
 }
 
 /// What a timer and its poller share.
@@ -181,12 +201,13 @@ impl Sleep {
         let Some((_, alarm)) = &self.timer else {
             let alarm = Rc::new(Alarm { fired: Cell::new(false), waker: RefCell::new(cx.waker().clone()) });
             let rings = alarm.clone();
-            let timer = Timeout::new(self.millis, move || {
+            let ring = Closure::<dyn Fn()>::new(move || {
                 rings.fired.set(true);
                 let waker = rings.waker.borrow().clone();
                 waker.wake();
             });
-            self.timer = Some((timer, alarm));
+            let stop = set_timer(ring.as_ref(), self.millis);
+            self.timer = Some((Timer { stop, _ring: ring }, alarm));
             return Poll::Pending;
         };
         if alarm.fired.get() {

@@ -1,6 +1,7 @@
 // Ordinary uses of the package: all of this must compile.
 import { connect, createClient, EverwireError, type Cause, type Lifecycle, type State } from 'everwire';
 import { connect as small } from 'everwire/lean';
+import { workerTimer } from 'everwire/worker-timer';
 
 interface Events {
   'message.new': { type: 'message.new'; text: string };
@@ -87,7 +88,7 @@ export async function disposed(): Promise<void> {
 }
 
 export async function iterated(signal: AbortSignal): Promise<void> {
-  const client = await connect<Events>({ url: 'wss://example.com', signal });
+  const client = await connect<Events>({ url: 'wss://example.com', signal, timer: workerTimer });
   client.onAny((event, type) => console.log(event, type.length), { signal });
   client.once('tick', (event) => event.n.toFixed(), { signal });
   for await (const { type, event } of client) {

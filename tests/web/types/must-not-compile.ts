@@ -58,6 +58,8 @@ client.events('tock');
 for await (const { event } of client) console.log(event.n);
 // @ts-expect-error a capacity is a number
 client.events('tick', { capacity: 'many' });
+// @ts-expect-error any function is no timer
+await connect({ timer: setTimeout });
 // @ts-expect-error a controller is no signal
 await connect({ signal: new AbortController() });
 // @ts-expect-error no such rule
