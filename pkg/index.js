@@ -19,11 +19,13 @@ export async function connect(options) {
 /** Makes a client that does not connect yet, so that listeners can be there first. */
 export async function createClient(options) {
   await load();
-  const [signal, timer, ...given] = written(options);
+  const [signal, timer, text, ...functions] = written(options);
   signal?.throwIfAborted();
-  const client = new Client(new Core(...given));
+  const places = functions.map((listener) => listener && { listener });
+  const core = new Core(text, ...places.map((place) => place && ((...given) => place.listener(...given))));
+  const client = new Client(core, places.filter(Boolean));
   timer?.(client, timers);
-  signal?.addEventListener('abort', () => client.close(), { once: true });
+  signal?.addEventListener('abort', weakly(client, close), { once: true });
   return client;
 }
 
@@ -65,13 +67,21 @@ class Source {
 
 class Client extends Source {
   #core;
+  /**
+   * The user's functions, by the places in which the module finds them. What the module holds is never collected, and these may
+   * refer to the client: so they are in their places only while there is a connection, or is to be one.
+   */
+  #functions = new Map();
+  #resting = true;
+  #connects = 0;
   // everything
   #channels;
   // end
 
-  constructor(core) {
+  constructor(core, places) {
     super();
     this.#core = core;
+    for (const place of places) this.#keep(place, {});
     // everything
     this.#channels = new Channels(this, core);
     // end
@@ -83,22 +93,46 @@ class Client extends Source {
 
   async connect() {
     this.#core.connect();
+    this.#rest(false);
+    const connects = (this.#connects += 1);
+    this.#core.closed(() => connects === this.#connects && this.#rest(true));
     return this.ready();
   }
 
   on(type, listener, { signal } = {}) {
     if (signal?.aborted) return () => false;
-    const id = this.#core.on(type, listener);
-    return ending([signal], () => this.#core.remove(id));
+    return this.#listen(listener, (place) => this.#core.on(type, place), type, signal);
   }
 
   off(type, listener) {
-    return this.#core.off(type, listener);
+    const found = [...this.#functions.values()].find((other) => other.type === type && other.off && calls(other, listener));
+    return found?.off() ?? false;
   }
 
   onLifecycle(listener) {
-    const id = this.#core.onLifecycle(listener);
-    return () => this.#core.remove(id);
+    return this.#listen(listener, (place) => this.#core.onLifecycle(place), ANY_STEP);
+  }
+
+  #listen(listener, add, type, signal) {
+    const place = { listener: callable(listener) };
+    const id = add(place);
+    const off = ending([signal], () => {
+      // It may be in a list that is being called.
+      place.listener = undefined;
+      return this.#functions.delete(place) && this.#core.remove(id);
+    });
+    this.#keep(place, { type, off });
+    return off;
+  }
+
+  #keep(place, more) {
+    this.#functions.set(place, { listener: place.listener, ...more });
+    if (this.#resting) place.listener = undefined;
+  }
+
+  #rest(resting) {
+    this.#resting = resting;
+    for (const [place, { listener }] of this.#functions) place.listener = resting ? undefined : listener;
   }
 
   async send(message, { signal, ...options } = {}) {
@@ -175,6 +209,9 @@ class Client extends Source {
     await this.close();
   }
 }
+
+/** Stands for a type where there is none. */
+const ANY_STEP = Symbol('step');
 
 /** The names of what is counted, in the module's order. */
 const STATS = [
@@ -287,26 +324,26 @@ class Channels {
   }
 
   /** Adds a listener; gives what takes it off. */
-  add(name, pattern, listener) {
-    if (typeof listener !== 'function') throw new EverwireError('invalid-input', 'a listener must be a function', false, {});
+  add(name, pattern, listener, signals) {
+    callable(listener);
     const route = this.#routes.get(pattern) ?? this.#route(pattern);
-    const entry = { listener };
+    const entry = { listener, off: ending(signals, () => this.#take(name, pattern, entry)) };
     // A list that is being called stays as it is.
     route.channels.set(name, [...(route.channels.get(name) ?? []), entry]);
-    return () => this.#take(name, pattern, (other) => other === entry);
+    return entry.off;
   }
 
   remove(name, pattern, listener) {
-    return this.#take(name, pattern, (entry) => entry.listener === listener || entry.listener.listener === listener);
+    const found = this.#routes.get(pattern)?.channels.get(name)?.find((entry) => calls(entry, listener));
+    return found?.off() ?? false;
   }
 
-  #take(name, pattern, is) {
+  #take(name, pattern, entry) {
     const route = this.#routes.get(pattern);
     const entries = route?.channels.get(name) ?? [];
-    const found = entries.find(is);
-    if (found === undefined) return false;
-    found.listener = undefined;
-    route.channels.set(name, entries.filter((entry) => entry !== found));
+    if (!entries.includes(entry)) return false;
+    entry.listener = undefined;
+    route.channels.set(name, entries.filter((other) => other !== entry));
     if (entries.length === 1) route.channels.delete(name);
     if (route.channels.size === 0) {
       this.#routes.delete(pattern);
@@ -352,7 +389,7 @@ class Channel extends Source {
 
   on(type, listener, { signal } = {}) {
     if (signal?.aborted || this.#leaving.signal.aborted) return () => false;
-    return ending([signal, this.#leaving.signal], this.#channels.add(this.name, type, listener));
+    return this.#channels.add(this.name, type, listener, [signal, this.#leaving.signal]);
   }
 
   off(type, listener) {
@@ -371,14 +408,38 @@ class Channel extends Source {
 }
 
 // end
-/** The function that ends something, which any of the signals does too. */
+/** The function that ends something, which any of the signals does too. They may outlive it, and do not keep it: somebody else does. */
 function ending(signals, end) {
   const over = () => {
-    for (const signal of signals) signal?.removeEventListener('abort', over);
+    for (const signal of signals) signal?.removeEventListener('abort', abort);
     return end();
   };
-  for (const signal of signals) signal?.addEventListener('abort', over);
+  const abort = weakly(over, call);
+  for (const signal of signals) signal?.addEventListener('abort', abort);
   return over;
+}
+
+/** Does something with a thing, if it is there still. */
+function weakly(thing, act) {
+  const known = new WeakRef(thing);
+  return () => {
+    const there = known.deref();
+    if (there) act(there);
+  };
+}
+
+// A function that is made where the thing is known would keep it.
+const call = (run) => run();
+const close = (client) => client.close();
+
+/** Whether an entry calls this function, be it by way of `once`. */
+function calls({ listener: own }, listener) {
+  return own === listener || own?.listener === listener;
+}
+
+function callable(listener) {
+  if (typeof listener === 'function') return listener;
+  throw new EverwireError('invalid-input', 'a listener must be a function', false, {});
 }
 
 /** A promise of what a function tells later: an error, or a value. */

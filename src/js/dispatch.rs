@@ -17,19 +17,6 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(module = "/src/js/edge.js")]
 extern "C" {
-    /// A listener that can be taken off while it is in a list that is being called.
-    #[derive(Clone)]
-    pub(super) type Entry;
-
-    #[wasm_bindgen(constructor)]
-    pub(super) fn new(listener: &Function) -> Entry;
-
-    #[wasm_bindgen(method)]
-    pub(super) fn calls(this: &Entry, listener: &JsValue) -> bool;
-
-    #[wasm_bindgen(method, js_name = takeOff)]
-    pub(super) fn take_off(this: &Entry);
-
     fn deliver(entries: &Array, place: u32, parse: bool, kind: &JsString) -> u32;
 
     fn reply(done: &Function, error: &JsValue, place: i32, parse: bool);
@@ -47,11 +34,11 @@ const NOT_JSON: u32 = 1;
 /// The place of a reply that is none.
 const NO_REPLY: i32 = -1;
 
-/// The listeners of one client, as its handle and its driver share them.
+/// The listeners of one client, as its handle and its driver share them: the places in which JavaScript puts the functions.
 #[derive(Default)]
 pub(super) struct Listeners {
-    pub(super) events: Arc<Registry<Entry>>,
-    pub(super) lifecycle: RefCell<Vec<Entry>>,
+    pub(super) events: Arc<Registry<JsValue>>,
+    pub(super) lifecycle: RefCell<Vec<JsValue>>,
     /// Who waits for the reply to a request, by its number.
     pub(super) replies: RefCell<Vec<(u64, Function)>>,
 }
@@ -113,7 +100,7 @@ impl JsDispatch {
     }
 }
 
-fn find(registry: &Registry<Entry>, name: JsString) -> Audience {
+fn find(registry: &Registry<JsValue>, name: JsString) -> Audience {
     let entries: Array = registry.resolve(&String::from(&name)).iter().map(|entry| &entry.listener).collect();
     Audience { entries: Some(entries).filter(|entries| entries.length() > 0), name }
 }

@@ -74,7 +74,9 @@ function number(name) {
   const alike = like(name, 0, name.length);
   if (names.length >= MOST_TYPES || alike.length >= MOST_ALIKE) return FORGOTTEN;
   alike.push(names.length);
-  return names.push(name) - 1;
+  // A part of a text keeps all of it in memory; the name of a member is a text of its own.
+  const [own] = Object.keys({ [name]: 0 });
+  return names.push(own) - 1;
 }
 
 /** The messages that the module holds, which knows them by their places; and the documents of those that were parsed. */
@@ -154,20 +156,6 @@ export class Reader {
   }
 }
 
-/** A listener that can be taken off while it is in a list that is being called. */
-export class Entry {
-  constructor(listener) {
-    this.listener = listener;
-  }
-  /** Whether it calls this function, be it by way of `once`. */
-  calls(listener) {
-    return this.listener === listener || this.listener?.listener === listener;
-  }
-  takeOff() {
-    this.listener = undefined;
-  }
-}
-
 /** What `deliver` answers: all is well, the text is no JSON, or listeners threw. */
 const DELIVERED = 0;
 const NOT_JSON = 1;
@@ -241,14 +229,14 @@ export function resumption(ask, point) {
 }
 
 /**
- * Calls listeners, each by itself: where one throws the others go on.
+ * Calls listeners in their places, each by itself: where one throws the others go on.
  * `type` is that of an event; a step of the life cycle has none.
  */
 export function call(entries, event, type) {
   let answer = DELIVERED;
   for (let place = 0; place < entries.length; place += 1) {
     const { listener } = entries[place];
-    // One that was taken off by another in the list is not there any more.
+    // One that was taken off, by another in the list even, is not there any more.
     if (listener === undefined) continue;
     try {
       listener(event, type);

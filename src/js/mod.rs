@@ -18,7 +18,7 @@ use crate::{
     platform::{self, SocketConnector},
     proto::{Error, ErrorKind, Message},
 };
-use dispatch::{Entry, JsDispatch, Listeners};
+use dispatch::{JsDispatch, Listeners};
 use error::to_js;
 use js_sys::{Array, Function, JsString, Uint8Array};
 use options::Functions;
@@ -49,9 +49,9 @@ struct Subscriptions {
 
 struct Subscription {
     id: u32,
-    entry: Entry,
-    /// The pattern and the place in the registry; of a lifecycle listener there is none.
-    event: Option<(String, Arc<registry::Entry<Entry>>)>,
+    place: JsValue,
+    /// The entry in the registry; of a lifecycle listener there is none.
+    event: Option<Arc<registry::Entry<JsValue>>>,
 }
 
 impl Subscriptions {
@@ -174,61 +174,40 @@ impl JsClient {
         });
     }
 
-    /// Adds a listener; gives its number.
-    pub fn on(&self, pattern: &JsValue, listener: &JsValue) -> Result<u32, JsValue> {
-        self.add(Some(pattern), listener).map_err(|error| to_js(&error))
-    }
-
-    /// Adds a listener for the life cycle; gives its number.
-    #[wasm_bindgen(js_name = onLifecycle)]
-    pub fn on_lifecycle(&self, listener: &JsValue) -> Result<u32, JsValue> {
-        self.add(None, listener).map_err(|error| to_js(&error))
-    }
-
-    fn add(&self, pattern: Option<&JsValue>, listener: &JsValue) -> Result<u32, Error> {
-        let listener = listener.dyn_ref::<Function>().ok_or_else(|| wrong("a listener must be a function"))?;
-        let entry = Entry::new(listener);
-        let event = match pattern {
-            None => {
-                self.listeners.lifecycle.borrow_mut().push(entry.clone());
-                None
-            }
-            Some(pattern) => {
-                let pattern = pattern.as_string().ok_or_else(|| wrong("a type must be a string"))?;
-                let place = self.listeners.events.add(&pattern, entry.clone(), false)?;
-                Some((pattern, place))
-            }
+    /// Adds a listener, by the place in which it is found; gives its number.
+    pub fn on(&self, pattern: &JsValue, place: JsValue) -> Result<u32, JsValue> {
+        let added = match pattern.as_string() {
+            Some(pattern) => self.listeners.events.add(&pattern, place.clone(), false),
+            None => Err(Error::new(ErrorKind::InvalidInput, "a type must be a string")),
         };
+        Ok(self.note(place, Some(added.map_err(|error| to_js(&error))?)))
+    }
+
+    /// Adds a listener for the life cycle, by its place; gives its number.
+    #[wasm_bindgen(js_name = onLifecycle)]
+    pub fn on_lifecycle(&self, place: JsValue) -> u32 {
+        self.listeners.lifecycle.borrow_mut().push(place.clone());
+        self.note(place, None)
+    }
+
+    fn note(&self, place: JsValue, event: Option<Arc<registry::Entry<JsValue>>>) -> u32 {
         let mut subscriptions = self.subscriptions.borrow_mut();
         subscriptions.last += 1;
         let id = subscriptions.last;
-        subscriptions.all.push(Subscription { id, entry, event });
-        Ok(id)
+        subscriptions.all.push(Subscription { id, place, event });
+        id
     }
 
     /// Takes off the listener with this number; says whether it was there.
     pub fn remove(&self, id: u32) -> bool {
         let Some(subscription) = self.subscriptions.borrow_mut().take(id) else { return false };
-        subscription.entry.take_off();
         match subscription.event {
-            Some((_, place)) => {
-                self.listeners.events.remove(&place);
+            Some(entry) => {
+                self.listeners.events.remove(&entry);
             }
-            None => self.listeners.lifecycle.borrow_mut().retain(|other| **other != *subscription.entry),
+            None => self.listeners.lifecycle.borrow_mut().retain(|other| *other != subscription.place),
         }
         true
-    }
-
-    /// Takes off this function where it listens to this type; says whether it was there.
-    pub fn off(&self, pattern: &JsValue, listener: &JsValue) -> bool {
-        let Some(pattern) = pattern.as_string() else { return false };
-        let of_pattern = |other: &&Subscription| other.event.as_ref().is_some_and(|(of, _)| *of == pattern);
-        let candidates: Vec<(u32, Entry)> = {
-            let subscriptions = self.subscriptions.borrow();
-            subscriptions.all.iter().filter(of_pattern).map(|other| (other.id, other.entry.clone())).collect()
-        };
-        let found = candidates.into_iter().find(|(_, entry)| entry.calls(listener));
-        found.is_some_and(|(id, _)| self.remove(id))
     }
 
     /// Where the client stands.
@@ -253,8 +232,4 @@ impl JsClient {
     pub fn stats(&self) -> Array {
         values::stats(&self.handle.stats())
     }
-}
-
-fn wrong(message: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
 }

@@ -1,4 +1,4 @@
-// The half of the benchmark that runs in the page. `measure` gives microseconds per event.
+// The half of the benchmarks that runs in the page. `measure` gives microseconds per event.
 const RealSocket = WebSocket;
 const OPTIONS = { token: 't', params: { api_key: 'bench', user_id: 'u' } };
 
@@ -99,3 +99,31 @@ async function socket({ frames, count, end, send }) {
   await end;
   return ((performance.now() - started) * 1000) / count;
 }
+
+/** One client that is played so many events, with a listener for each of them and one for all. */
+globalThis.playMany = async ({ frames, count, atOnce, url }) => {
+  globalThis.WebSocket = Player;
+  const client = await globalThis.everwire.connect({ ...OPTIONS, url });
+  let seen = 0;
+  for (const type of [...types(frames), '**']) client.on(type, () => (seen += 1));
+  for (let left = count; left > 0; left -= atOnce) await Player.last.play(made(frames, Math.min(left, atOnce)));
+  await client.close();
+  globalThis.WebSocket = RealSocket;
+  if (seen !== 2 * count) throw new Error(`it saw ${seen} of ${2 * count}`);
+};
+
+/** One client that the server throws out again and again, and that listens to something in each of its connections. */
+globalThis.reconnectOften = async ({ count, url }) => {
+  const client = await globalThis.everwire.connect({ ...OPTIONS, url, backoffBase: 1, backoffCap: 1 });
+  for (let done = 0; done < count; done += 1) {
+    const off = client.on('message.new', () => {});
+    const back = new Promise((resolve) => {
+      const stop = client.onLifecycle((step) => step.type === 'connected' && resolve(stop));
+    });
+    await client.send('{"cmd":"drop"}');
+    (await back)();
+    off();
+  }
+  if (client.stats().reconnects !== count) throw new Error(`${client.stats().reconnects} reconnects of ${count}`);
+  await client.close();
+};

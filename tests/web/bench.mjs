@@ -4,22 +4,13 @@
 // "socket": CPU and wall time through a real socket. "handler": a WebSocket class that plays events, so that what the page
 // does is measured alone; each event is a task of its own there too, with its microtasks, as the browser does it.
 import { launch } from './browser.mjs';
+import { FRAMES } from './frames.mjs';
 import { startPeer } from './peer.mjs';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 15);
 const KINDS = ['socket', 'handler'].filter((kind) => process.argv.includes(`--${kind}`) || !process.argv.some((word) => /^--(socket|handler)$/.test(word)));
 const BUDGET = { socket: 1.05, handler: 1.5 };
-const TYPES = ['message.new', 'message.read', 'message.updated', 'typing.start', 'typing.stop', 'user.presence', 'reaction.new', 'channel.updated'];
-const FRAMES = { '150 B': TYPES.map((type, index) => frame(type, index, 150)), '1 KB': TYPES.map((type, index) => frame(type, index, 1024)) };
 const COUNTS = { socket: 10_000, handler: 40_000 };
-
-function frame(type, index, size) {
-  const event = { type, cid: `messaging:room-${index}`, user: { id: `user-${index}`, name: 'Someone' }, at: 1_700_000_000 + index, items: [] };
-  while (JSON.stringify(event).length < size - 40) event.items.push({ id: event.items.length, text: 'some words', ok: true });
-  event.pad = '';
-  event.pad = 'x'.repeat(Math.max(0, size - JSON.stringify(event).length));
-  return JSON.stringify(event);
-}
 
 const peer = await startPeer();
 const browser = await launch(['--enable-precise-memory-info', '--disable-renderer-backgrounding']);

@@ -1,0 +1,154 @@
+// What is done with is gone: memory does not grow, and listeners, clients and loops that ended leave nothing behind.
+import { assert, inPage, options, test } from './harness.mjs';
+import { measureMemory } from './memory.mjs';
+
+/** Waits until everything that was given to `watch` in the page, by name, is gone. */
+async function gone(t, names) {
+  const devtools = await t.page.context().newCDPSession(t.page);
+  for (let round = 0; round < 40; round += 1) {
+    await devtools.send('HeapProfiler.collectGarbage');
+    const left = await t.page.evaluate((names) => names.filter((name) => !globalThis.collected.includes(name)), names);
+    if (left.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const collected = await t.page.evaluate(() => globalThis.collected);
+  assert.deepEqual(names.filter((name) => !collected.includes(name)), [], 'still there');
+}
+
+/** Runs in the page: `watch(name, thing)` gives the thing back, and notes when it is gone. */
+const WATCH = () => {
+  globalThis.collected = [];
+  const registry = new FinalizationRegistry((name) => globalThis.collected.push(name));
+  globalThis.watch = (name, thing) => {
+    registry.register(thing, name);
+    return thing;
+  };
+};
+
+test('pitfall 12: neither events nor reconnects make memory grow', async (t) => {
+  const { before, after } = await measureMemory({ page: t.page, peer: t.peer, events: 200_000, reconnects: 60 });
+  assert.equal(after.wasm, before.wasm);
+  assert.ok(after.heap < before.heap + 300_000, `${before.heap} bytes, then ${after.heap}`);
+});
+
+test('pitfall 12: listeners that were taken off and loops that ended leave nothing behind', async (t) => {
+  await inPage(t, async () => {});
+  await t.page.evaluate(WATCH);
+  await inPage(t, async ({ connect }, options) => {
+    const client = await connect(options);
+    globalThis.kept = client;
+    // It outlives all of them.
+    const { signal } = (globalThis.controller = new AbortController());
+    const brief = new AbortController();
+    client.on('tick', watch('taken off by what `on` gave', () => {}), { signal })();
+    const listener = watch('taken off by `off`', () => {});
+    client.on('tick', listener, { signal });
+    client.off('tick', listener);
+    client.on('tick', watch('taken off by its signal', () => {}), { signal: brief.signal });
+    client.onAny(watch('listens to anything', () => {}))();
+    client.once('tick', watch('called once', () => {}), { signal });
+    client.onLifecycle(watch('listens to the life cycle', () => {}))();
+    await emit(client, '{"type":"tick"}');
+    brief.abort();
+    watch('a loop that was returned from', client.events('tick', { signal })).return();
+    const loop = watch('a loop that was left', client.events('emitted', { signal }));
+    await client.send({ cmd: 'emit', frames: ['{"type":"emitted"}'] });
+    for await (const { event } of loop) {
+      watch('an event', event);
+      break;
+    }
+  }, options(t.peer));
+  await gone(t, [
+    'taken off by what `on` gave', 'taken off by `off`', 'taken off by its signal', 'listens to anything', 'called once',
+    'listens to the life cycle', 'a loop that was returned from', 'a loop that was left', 'an event',
+  ]);
+  assert.equal(await t.page.evaluate(() => globalThis.kept.state), 'connected');
+});
+
+test('pitfall 12: clients that were closed leave nothing behind, whatever refers to whatever', async (t) => {
+  await inPage(t, async () => {});
+  await t.page.evaluate(WATCH);
+  await inPage(t, async ({ connect, createClient }, options) => {
+    const { workerTimer } = await import('/pkg/worker-timer.js');
+    globalThis.controller = new AbortController();
+    const { signal } = globalThis.controller;
+    // Each in a function of its own: what one of them refers to, all that were made in the same function would refer to.
+    const one = async () => {
+      let closed;
+      closed = watch('closed', await connect({ ...options, signal, timer: workerTimer, token: () => (closed?.state, 'token') }));
+      closed.on('tick', watch('a listener of the closed one', () => closed.send('tock')), { signal });
+      closed.onLifecycle(() => closed.state);
+      const loop = closed.events();
+      const read = (async () => {
+        for await (const { event } of loop) closed.latest = event;
+      })();
+      await closed.close();
+      await read;
+    };
+    const another = async () => {
+      const idle = watch('never connected', await createClient(options));
+      idle.on('tick', () => idle.state);
+    };
+    const third = async () => {
+      const failed = watch('failed', await createClient({ ...options, token: 'expired' }));
+      failed.onLifecycle(() => failed.state);
+      await failed.connect().catch(() => {});
+    };
+    // One that is connected is kept by its connection.
+    const last = async () => {
+      const open = watch('connected', await connect(options));
+      open.on('tick', () => open.close());
+    };
+    for (const make of [one, another, third, last]) await make();
+  }, options(t.peer));
+  await gone(t, ['closed', 'a listener of the closed one', 'never connected', 'failed']);
+  const open = t.peer.connections.at(-1);
+  assert.equal(open.closed, undefined);
+  assert.ok(!(await t.page.evaluate(() => globalThis.collected.includes('connected'))));
+  open.say('{"type":"tick"}');
+  await t.peer.until(() => open.closed);
+  await gone(t, ['connected']);
+});
+
+test('a client that was closed has its listeners still when it is connected again', async (t) => {
+  const calls = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const calls = [];
+    client.on('tick', ({ n }) => calls.push(n));
+    client.onLifecycle((step) => step.type === 'connected' && calls.push('connected'));
+    for (const n of [1, 2]) {
+      await client.connect();
+      await emit(client, `{"type":"tick","n":${n}}`);
+      await client.close();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return calls;
+  }, options(t.peer));
+  assert.deepEqual(calls, ['connected', 1, 'connected', 2]);
+});
+
+test('pitfall 19: the name of a type does not keep the message alive that it came in', async (t) => {
+  const devtools = await t.page.context().newCDPSession(t.page);
+  const heap = async () => {
+    await devtools.send('HeapProfiler.collectGarbage');
+    return (await devtools.send('Runtime.getHeapUsage')).usedSize;
+  };
+  await inPage(t, async ({ connect }, options) => {
+    const { WebSocket } = globalThis;
+    globalThis.WebSocket = class extends WebSocket {
+      constructor(...given) {
+        super(...given);
+        globalThis.socket = this;
+      }
+    };
+    globalThis.client = await connect(options);
+  }, options(t.peer));
+  const before = await heap();
+  await inPage(t, () => {
+    // Texts of the page's own: those from the network are not counted in this heap.
+    for (let n = 0; n < 50; n += 1) globalThis.socket.onmessage({ data: `{"type":"a.type.of.some.length.${n}","text":"${'x'.repeat(200_000)}"}` });
+    return globalThis.client.stats().events;
+  });
+  const grown = (await heap()) - before;
+  assert.ok(grown < 1_000_000, `${grown} bytes more`);
+});
