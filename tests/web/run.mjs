@@ -1,16 +1,20 @@
 // Runs the browser tests: node tests/web/run.mjs [words that the names of the wanted tests contain]
 // EVERWIRE names the program whose embedded server is tested; default target/debug/everwire.
 import { launch } from './browser.mjs';
+import { launchFirefox } from './firefox.mjs';
 import { startPeer } from './peer.mjs';
 import { startDemo, startEmbedded, startPython } from './servers.mjs';
 import { tests } from './harness.mjs';
 import './package.test.mjs';
 import './foreign.test.mjs';
+import './firefox.test.mjs';
 import './life.test.mjs';
+import './memory.test.mjs';
 import './page.test.mjs';
 import './packaging.test.mjs';
 import './react.test.mjs';
 import './readme.test.mjs';
+import './start.test.mjs';
 import './timers.test.mjs';
 import './whole.test.mjs';
 
@@ -19,7 +23,7 @@ const TIME_LIMIT = 30_000;
 const wanted = process.argv.slice(2).join(' ').toLowerCase();
 const browser = await launch();
 const peer = await startPeer();
-const servers = { peer, embedded: lazy(startEmbedded), demo: lazy(startDemo), python: lazy(startPython) };
+const servers = { peer, embedded: lazy(startEmbedded), demo: lazy(startDemo), python: lazy(startPython), firefox: lazy(launchFirefox) };
 let failed = 0;
 let passed = 0;
 
@@ -40,6 +44,7 @@ await browser.close();
 await servers.embedded.stop();
 await servers.demo.stop();
 await servers.python.stop();
+await servers.firefox.stop();
 await peer.stop();
 // The line that cargo's tests end with too.
 console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`);
