@@ -3,14 +3,15 @@
 use super::{
     bed::*,
     dice::{Dice, seeds},
+    line::Line,
     test,
 };
 use everwire::{
     ErrorKind, Message, OutboxRule, SendOptions,
-    proto::{CloseInfo, Dialect, Input, Output, Session, Settings, Timestamp},
+    proto::{Dialect, Input, Output, Settings},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 const DIALECT: &str = r#"{
     "name": "market",
@@ -154,12 +155,7 @@ fn the_server_knows_what_is_wanted_on_random_schedules() {
 }
 
 struct World {
-    seed: u64,
-    dice: Dice,
-    now: Timestamp,
-    session: Session<Event>,
-    socket: Option<(u64, bool)>,
-    dialling: Option<u64>,
+    line: Line,
     wanted: BTreeSet<&'static str>,
     /// What the server knows of on this connection.
     known: BTreeSet<String>,
@@ -169,24 +165,13 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let session = Session::new(Settings { seed, ..market() }).expect("right");
         Self {
-            seed,
-            dice: Dice::new(seed),
-            now: Timestamp::default(),
-            session,
-            socket: None,
-            dialling: None,
+            line: Line::new(Dice::new(seed), Settings { seed, ..market() }),
             wanted: BTreeSet::new(),
             known: BTreeSet::new(),
             frames: 0,
             connections: 0,
         }
-    }
-
-    #[track_caller]
-    fn check(&self, holds: bool, what: &str) {
-        assert!(holds, "at {:?}: {what} (replay with EVERWIRE_SEED={})", self.now.since_start(), self.seed);
     }
 
     fn run(mut self) -> (u64, u64) {
@@ -198,8 +183,8 @@ impl World {
     }
 
     fn step(&mut self, number: u64) {
-        let name = self.dice.pick(&["a", "b", "c", "d", "e"]);
-        match self.dice.below(14) {
+        let name = self.line.dice.pick(&["a", "b", "c", "d", "e"]);
+        match self.line.dice.below(14) {
             0..3 => {
                 self.wanted.insert(name);
                 self.give(sub(name));
@@ -210,63 +195,44 @@ impl World {
             }
             5 => self.give(Input::Send { id: number, message: "mine".into(), options: SendOptions::new() }),
             6..8 => {
-                let generation = self.socket.map_or(1, |(open, _)| open);
+                let generation = self.line.current();
                 self.give(Input::Room { generation });
             }
             8 => {
-                while self.session.wants_room() {
-                    let generation = self.socket.map_or(1, |(open, _)| open);
+                while self.line.session.wants_room() {
+                    let generation = self.line.current();
                     self.give(Input::Room { generation });
                 }
-                let up = self.socket.is_some_and(|(_, up)| up);
+                let up = self.line.is_up();
                 let same = self.known.iter().map(String::as_str).eq(self.wanted.iter().copied());
-                self.check(!up || same, "the server does not know what is wanted");
+                self.line.check(!up || same, "the server does not know what is wanted");
             }
-            9..11 => match (self.dialling.take(), self.socket) {
-                (Some(generation), _) => {
-                    self.socket = Some((generation, false));
-                    self.known.clear();
-                    self.give(Input::Opened { generation });
+            9..11 => {
+                let input = self.line.forward(WELCOME, 0);
+                match &input {
+                    Some(Input::Opened { .. }) => self.known.clear(),
+                    Some(_) => self.connections += 1,
+                    None => {}
                 }
-                (None, Some((generation, false))) => {
-                    self.socket = Some((generation, true));
-                    self.connections += 1;
-                    let payload = Event::from_text(WELCOME.to_owned());
-                    self.give(Input::Message { generation, payload });
-                }
-                _ => {}
-            },
-            11 => {
-                if let Some((generation, _)) = self.socket.take_if(|_| self.dice.chance(50)) {
-                    self.give(Input::Closed { generation, info: CloseInfo::default() });
-                }
+                input.into_iter().for_each(|input| self.give(input));
             }
+            11 => self.line.cut(50).into_iter().for_each(|input| self.give(input)),
             _ => {
-                let until = self.now + Duration::from_millis(self.dice.below(2_000));
-                while let Some(due) = self.session.next_timeout().filter(|due| *due <= until) {
-                    self.now = self.now.max(due);
+                let until = self.line.soon(2_000);
+                while self.line.pass(until) {
                     self.give(Input::Timeout);
                 }
-                self.now = until;
             }
         }
     }
 
     fn give(&mut self, input: Input<Event>) {
         // A message is refused before the first connect, and that is right.
-        let _ = self.session.handle(self.now, input);
-        while let Some(output) = self.session.poll() {
-            match output {
-                Output::Dial { generation, .. } => self.dialling = Some(generation),
-                Output::Abort { generation, .. } => {
-                    self.dialling.take_if(|dial| *dial == generation);
-                    self.socket.take_if(|(open, _)| *open == generation);
-                }
-                Output::Send { generation, message: Message::Text(text), .. } => {
-                    self.check(self.socket == Some((generation, true)), "written to the wrong socket");
-                    self.takes(&short(&text));
-                }
-                _ => {}
+        let _ = self.line.session.handle(self.line.now, input);
+        while let Some(output) = self.line.poll() {
+            if let Output::Send { generation, message: Message::Text(text), .. } = output {
+                self.line.check(self.line.socket == Some((generation, true)), "written to the wrong socket");
+                self.takes(&short(&text));
             }
         }
     }
@@ -276,15 +242,15 @@ impl World {
         match frame.split_once(' ') {
             Some(("sub", name)) => {
                 let new = self.known.insert(name.to_owned());
-                self.check(new, "subscribed twice");
+                self.line.check(new, "subscribed twice");
             }
             Some(("unsub", name)) => {
                 let known = self.known.remove(name);
-                self.check(known, "unsubscribed for nothing");
+                self.line.check(known, "unsubscribed for nothing");
             }
             _ => {
                 let told = self.wanted.iter().all(|name| self.known.contains(*name));
-                self.check(told, "a message overtook a subscription");
+                self.line.check(told, "a message overtook a subscription");
             }
         }
     }

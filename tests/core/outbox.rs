@@ -3,11 +3,12 @@
 use super::{
     bed::*,
     dice::{Dice, seeds},
+    line::Line,
     test,
 };
 use everwire::{
-    Error, ErrorKind, Lifecycle, Message, OutboxRule, SendOptions, State, WhenFull,
-    proto::{CloseInfo, Input, Output, Session, Settings, Timestamp},
+    ErrorKind, Lifecycle, Message, OutboxRule, SendOptions, State, WhenFull,
+    proto::{Input, Output, Session, Settings},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -204,14 +205,8 @@ enum Fate {
 }
 
 struct World {
-    seed: u64,
-    dice: Dice,
-    now: Timestamp,
-    session: Session<Event>,
+    line: Line,
     rule: OutboxRule,
-    /// The open socket, and whether the hello went over it.
-    socket: Option<(u64, bool)>,
-    dialling: Option<u64>,
     /// Whether the first frame was sent over the socket.
     introduced: bool,
     /// When the messages were sent, and how long they may wait.
@@ -230,15 +225,9 @@ impl World {
         let when_full = dice.pick(&[WhenFull::Error, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait]);
         let ttl = dice.chance(30).then(|| Duration::from_millis(1 + dice.below(5_000)));
         let rule = OutboxRule { messages: 1 + dice.below(6) as usize, bytes: dice.below(60) as usize, when_full, ttl };
-        let session = Session::new(Settings { seed, ..with_outbox(rule) }).expect("the settings are right");
         Self {
-            seed,
-            dice,
-            now: Timestamp::default(),
-            session,
+            line: Line::new(dice, Settings { seed, ..with_outbox(rule) }),
             rule,
-            socket: None,
-            dialling: None,
             introduced: false,
             messages: BTreeMap::new(),
             accepted: Vec::new(),
@@ -248,11 +237,6 @@ impl World {
         }
     }
 
-    #[track_caller]
-    fn check(&self, holds: bool, what: &str) {
-        assert!(holds, "at {:?}: {what} (replay with EVERWIRE_SEED={})", self.now.since_start(), self.seed);
-    }
-
     fn run(&mut self) {
         self.give(Input::Connect);
         for _ in 0..120 {
@@ -260,84 +244,65 @@ impl World {
             self.check_bounds();
         }
         self.give(Input::Close { code: 1000, reason: String::new(), dropped: false });
-        if let Some((generation, _)) = self.socket.take() {
-            self.give(Input::Closed { generation, info: CloseInfo::default() });
-        }
-        self.check(self.session.state().is_end(), "not ended");
-        self.check(self.session.next_timeout().is_none(), "a timer after the end");
-        self.check(self.messages.len() == self.fates.len(), "a message did not settle");
-        self.check(self.session.stats().outbox_messages == 0, "something is left");
+        self.line.cut(100).into_iter().for_each(|input| self.give(input));
+        self.line.check(self.line.session.state().is_end(), "not ended");
+        self.line.check(self.line.session.next_timeout().is_none(), "a timer after the end");
+        self.line.check(self.messages.len() == self.fates.len(), "a message did not settle");
+        self.line.check(self.line.session.stats().outbox_messages == 0, "something is left");
         let no_room = [Fate::Settled(ErrorKind::Overflow), Fate::Refused(ErrorKind::Overflow)];
         let lost = self.fates.values().filter(|fate| no_room.contains(fate)).count() as u64;
-        let stats = self.session.stats();
-        self.check(self.told == lost && stats.outbox_overflows == lost, "a loss was not told and counted");
+        let stats = self.line.session.stats();
+        self.line.check(self.told == lost && stats.outbox_overflows == lost, "a loss was not told and counted");
         let expired = self.fates.values().filter(|fate| matches!(fate, Fate::Settled(ErrorKind::Timeout))).count();
-        self.check(stats.outbox_expired == expired as u64, "the expired are not counted");
+        self.line.check(stats.outbox_expired == expired as u64, "the expired are not counted");
     }
 
     fn step(&mut self) {
-        match self.dice.below(20) {
+        match self.line.dice.below(20) {
             0..6 => self.send(),
             6 if !self.withdrawable.is_empty() => {
                 let ids: Vec<u64> = self.withdrawable.iter().copied().collect();
-                let id = self.dice.pick(&ids);
+                let id = self.line.dice.pick(&ids);
                 self.settle(id, Fate::Withdrawn);
                 self.accepted.retain(|other| *other != id);
                 self.give(Input::Withdraw { id });
             }
             7..12 => {
                 // Room, sometimes for a socket of long ago.
-                let generation =
-                    if self.dice.chance(90) { self.socket.map_or(1, |(open, _)| open) } else { self.dice.below(5) };
+                let generation = if self.line.dice.chance(90) { self.line.current() } else { self.line.dice.below(5) };
                 self.give(Input::Room { generation });
             }
-            12..15 => match (self.dialling.take(), self.socket) {
-                (Some(generation), _) if self.dice.chance(80) => {
-                    self.socket = Some((generation, false));
+            12..15 => {
+                let input = self.line.forward(HELLO, 20);
+                if matches!(input, Some(Input::Opened { .. })) {
                     self.introduced = false;
-                    self.give(Input::Opened { generation });
                 }
-                (Some(generation), _) => {
-                    let error = Error::new(ErrorKind::Connect, "refused");
-                    self.give(Input::DialFailed { generation, error });
-                }
-                (None, Some((generation, false))) => {
-                    self.socket = Some((generation, true));
-                    let payload = Event::from_text(HELLO.to_owned());
-                    self.give(Input::Message { generation, payload });
-                }
-                _ => {}
-            },
-            15 => {
-                if let Some((generation, _)) = self.socket.take_if(|_| self.dice.chance(60)) {
-                    self.give(Input::Closed { generation, info: CloseInfo::default() });
-                }
+                input.into_iter().for_each(|input| self.give(input));
             }
-            16 if self.dice.chance(10) => {
+            15 => self.line.cut(60).into_iter().for_each(|input| self.give(input)),
+            16 if self.line.dice.chance(10) => {
                 self.give(Input::Close { code: 1000, reason: String::new(), dropped: false });
             }
-            16 if self.session.state().is_end() => self.give(Input::Connect),
+            16 if self.line.session.state().is_end() => self.give(Input::Connect),
             _ => self.pass(),
         }
     }
 
     fn pass(&mut self) {
-        let until = self.now + Duration::from_millis(self.dice.below(1_500));
-        while let Some(due) = self.session.next_timeout().filter(|due| *due <= until) {
-            self.now = self.now.max(due);
+        let until = self.line.soon(1_500);
+        while self.line.pass(until) {
             self.give(Input::Timeout);
         }
-        self.now = until;
     }
 
     fn send(&mut self) {
         let id = self.messages.len() as u64 + 1;
         let mut options = SendOptions::new();
-        if self.dice.chance(20) {
-            options = options.ttl(Duration::from_millis(self.dice.below(3_000)));
+        if self.line.dice.chance(20) {
+            options = options.ttl(Duration::from_millis(self.line.dice.below(3_000)));
         }
-        if self.dice.chance(30) {
-            options = options.when_full(self.dice.pick(&[
+        if self.line.dice.chance(30) {
+            options = options.when_full(self.line.dice.pick(&[
                 WhenFull::Error,
                 WhenFull::DropOldest,
                 WhenFull::DropNewest,
@@ -345,16 +310,16 @@ impl World {
             ]));
         }
         let mut text = id.to_string();
-        text.push_str(&" ".repeat(self.dice.below(25) as usize));
-        self.messages.insert(id, (self.now.since_start(), options.ttl.or(self.rule.ttl), text.len()));
+        text.push_str(&" ".repeat(self.line.dice.below(25) as usize));
+        self.messages.insert(id, (self.line.now.since_start(), options.ttl.or(self.rule.ttl), text.len()));
         self.withdrawable.insert(id);
-        let before = self.session.state();
-        match self.session.handle(self.now, send_with(id, &text, options)) {
+        let before = self.line.session.state();
+        match self.line.session.handle(self.line.now, send_with(id, &text, options)) {
             Ok(()) => {}
             Err(error) => {
                 let hopeless = before.is_end() || before == State::Disconnecting;
                 let expected = if hopeless { ErrorKind::Closed } else { ErrorKind::Overflow };
-                self.check(error.kind() == expected, "refused for no good reason");
+                self.line.check(error.kind() == expected, "refused for no good reason");
                 self.settle(id, Fate::Refused(expected));
             }
         }
@@ -363,53 +328,49 @@ impl World {
 
     fn give(&mut self, input: Input<Event>) {
         // A second `connect` is refused, and rightly so.
-        let _ = self.session.handle(self.now, input);
+        let _ = self.line.session.handle(self.line.now, input);
         self.drain();
     }
 
     fn settle(&mut self, id: u64, fate: Fate) {
         self.withdrawable.remove(&id);
-        self.check(self.messages.contains_key(&id), "nobody sent that");
+        self.line.check(self.messages.contains_key(&id), "nobody sent that");
         let before = self.fates.insert(id, fate);
-        self.check(before.is_none(), "settled twice");
+        self.line.check(before.is_none(), "settled twice");
     }
 
     fn drain(&mut self) {
-        while let Some(output) = self.session.poll() {
+        while let Some(output) = self.line.poll() {
             match output {
-                Output::Dial { generation, .. } => self.dialling = Some(generation),
-                Output::Abort { generation, .. } => {
-                    self.dialling.take_if(|dial| *dial == generation);
-                    self.socket.take_if(|(open, _)| *open == generation);
-                }
                 Output::Accepted { id } => {
-                    self.check(self.withdrawable.contains(&id), "accepted after it was settled");
-                    self.check(!self.accepted.contains(&id), "accepted twice");
+                    self.line.check(self.withdrawable.contains(&id), "accepted after it was settled");
+                    self.line.check(!self.accepted.contains(&id), "accepted twice");
                     self.accepted.push(id);
                 }
                 Output::Settled { id, error } => {
                     let (at, ttl, _) = self.messages[&id];
-                    let over = ttl.is_some_and(|ttl| at + ttl <= self.now.since_start());
-                    self.check(!error.is_timeout() || over, "expired too early");
+                    let over = ttl.is_some_and(|ttl| at + ttl <= self.line.now.since_start());
+                    self.line.check(!error.is_timeout() || over, "expired too early");
                     self.accepted.retain(|other| *other != id);
                     self.settle(id, Fate::Settled(error.kind()));
                 }
                 Output::Send { generation, id: None, .. } => {
-                    self.check(self.socket.is_some_and(|(open, _)| open == generation), "written to no socket");
+                    self.line
+                        .check(self.line.socket.is_some_and(|(open, _)| open == generation), "written to no socket");
                     self.introduced = true;
                 }
                 Output::Send { generation, id: Some(id), message } => {
-                    self.check(
-                        self.socket == Some((generation, true)),
+                    self.line.check(
+                        self.line.socket == Some((generation, true)),
                         "written before the hello, or to an old socket",
                     );
-                    self.check(self.introduced, "written before the first frame");
-                    self.check(self.accepted.first() == Some(&id), "out of order, or not accepted");
+                    self.line.check(self.introduced, "written before the first frame");
+                    self.line.check(self.accepted.first() == Some(&id), "out of order, or not accepted");
                     self.accepted.remove(0);
                     let (at, ttl, size) = self.messages[&id];
-                    self.check(message.len() == size, "another message");
-                    let late = ttl.is_some_and(|ttl| at + ttl <= self.now.since_start());
-                    self.check(!late, "written after its time");
+                    self.line.check(message.len() == size, "another message");
+                    let late = ttl.is_some_and(|ttl| at + ttl <= self.line.now.since_start());
+                    self.line.check(!late, "written after its time");
                     self.settle(id, Fate::Written(generation));
                 }
                 Output::Lifecycle(Lifecycle::Overflow { dropped, .. }) => self.told += dropped,
@@ -420,10 +381,10 @@ impl World {
 
     fn check_bounds(&self) {
         let bytes: usize = self.accepted.iter().map(|id| self.messages[id].2).sum();
-        self.check(self.accepted.len() <= self.rule.messages, "too many messages");
-        self.check(bytes <= self.rule.bytes || self.accepted.len() == 1, "too many bytes");
-        let stats = self.session.stats();
-        self.check(stats.outbox_messages == self.accepted.len() as u64, "the gauge is wrong");
-        self.check(stats.outbox_bytes == bytes as u64, "the gauge of bytes is wrong");
+        self.line.check(self.accepted.len() <= self.rule.messages, "too many messages");
+        self.line.check(bytes <= self.rule.bytes || self.accepted.len() == 1, "too many bytes");
+        let stats = self.line.session.stats();
+        self.line.check(stats.outbox_messages == self.accepted.len() as u64, "the gauge is wrong");
+        self.line.check(stats.outbox_bytes == bytes as u64, "the gauge of bytes is wrong");
     }
 }

@@ -3,11 +3,12 @@
 use super::{
     bed::*,
     dice::{Dice, seeds},
+    line::Line,
     test,
 };
 use everwire::{
     Error, ErrorKind, Message, OutboxRule, SendOptions, WhenFull,
-    proto::{CloseInfo, Dialect, Input, Output, Session, Settings, Timestamp},
+    proto::{Dialect, Input, Output, Settings},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
@@ -150,12 +151,7 @@ fn every_request_settles_exactly_once_on_random_schedules() {
 }
 
 struct World {
-    seed: u64,
-    dice: Dice,
-    now: Timestamp,
-    session: Session<Event>,
-    socket: Option<(u64, bool)>,
-    dialling: Option<u64>,
+    line: Line,
     /// The requests that wait: until when.
     waiting: BTreeMap<u64, Duration>,
     /// What went over the current connection: the ids on the wire, with the number of the request.
@@ -172,14 +168,8 @@ impl World {
         } else {
             OutboxRule { messages: 1 + dice.below(4) as usize, when_full, ..OutboxRule::default() }
         };
-        let session = Session::new(Settings { seed, outbox, max_requests: 5, ..rpc() }).expect("right");
         let mut world = Self {
-            seed,
-            dice,
-            now: Timestamp::default(),
-            session,
-            socket: None,
-            dialling: None,
+            line: Line::new(dice, Settings { seed, outbox, max_requests: 5, ..rpc() }),
             waiting: BTreeMap::new(),
             written: Vec::new(),
             last: 0,
@@ -189,34 +179,27 @@ impl World {
             world.step(seen);
         }
         world.give(Input::Close { code: 1000, reason: String::new(), dropped: false }, seen);
-        if let Some((generation, _)) = world.socket.take() {
-            world.give(Input::Closed { generation, info: CloseInfo::default() }, seen);
-        }
-        world.check(world.waiting.is_empty(), "a request did not settle");
-        world.check(world.session.next_timeout().is_none(), "a timer after the end");
-    }
-
-    #[track_caller]
-    fn check(&self, holds: bool, what: &str) {
-        assert!(holds, "at {:?}: {what} (replay with EVERWIRE_SEED={})", self.now.since_start(), self.seed);
+        world.line.cut(100).into_iter().for_each(|input| world.give(input, seen));
+        world.line.check(world.waiting.is_empty(), "a request did not settle");
+        world.line.check(world.line.session.next_timeout().is_none(), "a timer after the end");
     }
 
     fn step(&mut self, seen: &mut BTreeMap<&'static str, u64>) {
-        let current = self.socket.map_or(1, |(open, _)| open);
-        match self.dice.below(16) {
+        let current = self.line.current();
+        match self.line.dice.below(16) {
             0..4 => {
                 self.last += 1;
                 let id = self.last;
-                let seconds = 1 + self.dice.below(4);
-                self.waiting.insert(id, self.now.since_start() + Duration::from_secs(seconds));
-                if self.session.handle(self.now, request(id, seconds)).is_err() {
+                let seconds = 1 + self.line.dice.below(4);
+                self.waiting.insert(id, self.line.now.since_start() + Duration::from_secs(seconds));
+                if self.line.session.handle(self.line.now, request(id, seconds)).is_err() {
                     self.settle(id, "refused", seen);
                 }
                 self.drain(seen);
             }
             4 if !self.waiting.is_empty() => {
                 let ids: Vec<u64> = self.waiting.keys().copied().collect();
-                let id = self.dice.pick(&ids);
+                let id = self.line.dice.pick(&ids);
                 self.settle(id, "withdrawn", seen);
                 self.give(Input::Withdraw { id }, seen);
             }
@@ -225,81 +208,65 @@ impl World {
                 // The server answers something that it has got, or has answered, or nobody asked.
                 let asked = self.written.iter().map(|(key, _)| key.clone()).chain([json!(999)]);
                 let keys: Vec<Value> = asked.collect();
-                let key = &keys[self.dice.below(keys.len() as u64) as usize];
+                let key = &keys[self.line.dice.below(keys.len() as u64) as usize];
                 let payload = Event::from_text(json!({"id": key, "result": 1}).to_string());
-                if self.socket.is_some_and(|(_, up)| up) {
+                if self.line.is_up() {
                     self.give(Input::Message { generation: current, payload }, seen);
                 }
             }
-            11..13 => match (self.dialling.take(), self.socket) {
-                (Some(generation), _) => {
-                    self.socket = Some((generation, false));
-                    self.give(Input::Opened { generation }, seen);
-                }
-                (None, Some((generation, false))) => {
-                    self.socket = Some((generation, true));
-                    let payload = Event::from_text(WELCOME.to_owned());
-                    self.give(Input::Message { generation, payload }, seen);
-                }
-                _ => {}
-            },
+            11..13 => self.line.forward(WELCOME, 0).into_iter().for_each(|input| self.give(input, seen)),
             13 => {
-                if let Some((generation, _)) = self.socket.take_if(|_| self.dice.chance(40)) {
-                    self.give(Input::Closed { generation, info: CloseInfo::default() }, seen);
+                if let Some(input) = self.line.cut(40) {
+                    self.give(input, seen);
                     let left = self.written.iter().any(|(_, id)| self.waiting.contains_key(id));
-                    self.check(!left, "a request outlived its connection");
+                    self.line.check(!left, "a request outlived its connection");
                     self.written.clear();
                 }
             }
-            14 if self.dice.chance(40) => {
+            14 if self.line.dice.chance(40) => {
                 let id = 100_000 + self.last;
-                let _ =
-                    self.session.handle(self.now, Input::Send { id, message: "x".into(), options: SendOptions::new() });
+                let _ = self
+                    .line
+                    .session
+                    .handle(self.line.now, Input::Send { id, message: "x".into(), options: SendOptions::new() });
                 self.drain(seen);
             }
             _ => {
-                let until = self.now + Duration::from_millis(self.dice.below(1_500));
-                while let Some(due) = self.session.next_timeout().filter(|due| *due <= until) {
-                    self.now = self.now.max(due);
+                let until = self.line.soon(1_500);
+                while self.line.pass(until) {
                     self.give(Input::Timeout, seen);
                 }
-                self.now = until;
-                let overdue = self.waiting.values().any(|until| *until <= self.now.since_start());
-                self.check(!overdue, "a request waits too long");
+                let overdue = self.waiting.values().any(|until| *until <= self.line.now.since_start());
+                self.line.check(!overdue, "a request waits too long");
             }
         }
-        self.check(self.waiting.len() <= 5, "too many wait");
+        self.line.check(self.waiting.len() <= 5, "too many wait");
     }
 
     fn settle(&mut self, id: u64, how: &'static str, seen: &mut BTreeMap<&'static str, u64>) {
         let waited = self.waiting.remove(&id);
-        self.check(waited.is_some(), "settled twice");
+        self.line.check(waited.is_some(), "settled twice");
         *seen.entry(how).or_default() += 1;
     }
 
     fn give(&mut self, input: Input<Event>, seen: &mut BTreeMap<&'static str, u64>) {
-        let _ = self.session.handle(self.now, input);
+        let _ = self.line.session.handle(self.line.now, input);
         self.drain(seen);
     }
 
     fn drain(&mut self, seen: &mut BTreeMap<&'static str, u64>) {
-        while let Some(output) = self.session.poll() {
+        while let Some(output) = self.line.poll() {
             match output {
-                Output::Dial { generation, .. } => self.dialling = Some(generation),
-                Output::Abort { generation, .. } => {
-                    self.dialling.take_if(|dial| *dial == generation);
-                    self.socket.take_if(|(open, _)| *open == generation);
-                }
                 Output::Send { generation, id: Some(id), message: Message::Text(text) } if id < 100_000 => {
-                    self.check(self.socket == Some((generation, true)), "written to the wrong socket");
-                    self.check(self.waiting.contains_key(&id), "written though nobody waits");
+                    self.line.check(self.line.socket == Some((generation, true)), "written to the wrong socket");
+                    self.line.check(self.waiting.contains_key(&id), "written though nobody waits");
                     let frame: Value = serde_json::from_str(&text).expect("JSON");
                     self.written.push((frame["id"].clone(), id));
                 }
                 Output::Reply { id, reply } => {
                     let document: Value = reply.expect("no error").json().expect("JSON");
                     let own = self.written.iter().any(|(key, other)| *key == document["id"] && *other == id);
-                    self.check(own, "the reply to another request");
+                    self.line.check(own, "the reply to another request");
                     self.settle(id, "reply", seen);
                 }
                 Output::Settled { id, error } if id < 100_000 => self.settle(id, error.kind().as_str(), seen),
@@ -307,7 +274,7 @@ impl World {
                     let document: Value = event.json().expect("JSON");
                     let awaited =
                         self.written.iter().any(|(key, id)| *key == document["id"] && self.waiting.contains_key(id));
-                    self.check(!awaited, "a reply went astray");
+                    self.line.check(!awaited, "a reply went astray");
                 }
                 _ => {}
             }
