@@ -1,9 +1,11 @@
 // Measures the package against a plain `WebSocket` with `JSON.parse` and a `Map`, in one browser, in one run:
-// node tests/web/bench.mjs [--check] [--handler | --socket]    (--check: fails above the budgets; else: one of the two alone)
+// node tests/web/bench.mjs [--check] [--firefox] [--handler | --socket]
+// (--check: fails above the budgets; --firefox: in Firefox, not in Chromium; the others: one of the two alone)
 //
 // "socket": CPU and wall time through a real socket. "handler": a WebSocket class that plays events, so that what the page
 // does is measured alone; each event is a task of its own there too, with its microtasks, as the browser does it.
 import { launch } from './browser.mjs';
+import { launchFirefox } from './firefox.mjs';
 import { FRAMES } from './frames.mjs';
 import { startPeer } from './peer.mjs';
 
@@ -13,12 +15,7 @@ const BUDGET = { socket: 1.05, handler: 1.5 };
 const COUNTS = { socket: 10_000, handler: 40_000 };
 
 const peer = await startPeer();
-const browser = await launch(['--enable-precise-memory-info', '--disable-renderer-backgrounding']);
-const page = await browser.newPage();
-page.on('pageerror', (error) => console.error(error.message));
-await page.goto(`${peer.http}/tests/web/blank.html`);
-await page.waitForFunction(() => globalThis.everwire !== undefined);
-await page.addScriptTag({ url: '/tests/web/bench-page.js' });
+const { measure, stop } = await (process.argv.includes('--firefox') ? inFirefox : inChromium)(`${peer.http}/tests/web/blank.html`);
 
 const rows = [];
 for (const kind of KINDS) {
@@ -26,7 +23,7 @@ for (const kind of KINDS) {
     const times = { plain: [], everwire: [], 'everwire, nobody listens': [] };
     for (let round = -1; round < ROUNDS; round += 1) {
       for (const client of Object.keys(times)) {
-        const micros = await page.evaluate((args) => globalThis.measure(args), { kind, client, frames, count: COUNTS[kind], url: peer.ws });
+        const micros = await measure({ kind, client, frames, count: COUNTS[kind], url: peer.ws });
         if (round >= 0) times[client].push(micros);
       }
     }
@@ -36,8 +33,29 @@ for (const kind of KINDS) {
     }
   }
 }
-await browser.close();
+await stop();
 await peer.stop();
+
+async function inChromium(url) {
+  const browser = await launch(['--enable-precise-memory-info', '--disable-renderer-backgrounding']);
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => console.error(error.message));
+  await page.goto(url);
+  await page.waitForFunction(() => globalThis.everwire !== undefined);
+  await page.addScriptTag({ url: '/tests/web/bench-page.js' });
+  return { measure: (args) => page.evaluate((args) => globalThis.measure(args), args), stop: () => browser.close() };
+}
+
+async function inFirefox(url) {
+  const { newPage, stop } = await launchFirefox();
+  const page = await newPage(url);
+  await page.until(() => globalThis.everwire !== undefined);
+  await page.run(() => new Promise((resolve) => {
+    const script = Object.assign(document.createElement('script'), { src: '/tests/web/bench-page.js', onload: () => resolve() });
+    document.head.append(script);
+  }));
+  return { measure: (args) => page.run((args) => globalThis.measure(args), args), stop };
+}
 
 function median(values) {
   return values.toSorted((a, b) => a - b)[values.length >> 1];

@@ -29,6 +29,7 @@ async function inBare(t, run, more) {
 }
 
 const connected = (t) => t.page.waitForFunction(() => globalThis.client.state === 'connected');
+// Pitfall 6
 test('N-4: without a network no dial is made, and none is needed to know when it is back', async (t) => {
   await watched(t, { maxAttempts: 2 });
   const before = t.peer.connections.length;

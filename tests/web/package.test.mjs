@@ -154,6 +154,7 @@ test('a listener that throws is reported and isolated', async (t) => {
   ]);
 }, { complaints: ['thrown by a listener', 'thrown in the life cycle'] });
 
+// Pitfall 17
 test('send, close and connect are safe inside a listener', async (t) => {
   const seen = await inPage(t, async ({ createClient }, options) => {
     const client = await createClient(options);
@@ -211,6 +212,7 @@ test('sends text, bytes and values; what cannot be sent is a typed error', async
   ]);
 });
 
+// Pitfall 20
 test('malformed JSON and binary frames are counted and reported, and the connection goes on', async (t) => {
   const seen = await inPage(t, async ({ connect }, options) => {
     const client = await connect(options);
@@ -232,6 +234,7 @@ test('malformed JSON and binary frames are counted and reported, and the connect
   assert.equal(seen.binary, 1);
 });
 
+// Pitfall 9
 test('reconnects after a drop with the same listeners, once each', async (t) => {
   const seen = await inPage(t, async ({ connect }, options) => {
     const client = await connect(options);
@@ -255,6 +258,7 @@ test('reconnects after a drop with the same listeners, once each', async (t) => 
   assert.deepEqual(seen.steps, ['disconnected', 'disconnected', 'backing-off', 'backing-off', 'reconnecting', 'connecting', 'connected', 'connected']);
 });
 
+// Pitfall 11
 test('a token that has expired is fetched anew (code 40), on the first connect too', async (t) => {
   const seen = await inPage(t, async ({ connect }, options) => {
     const tokens = ['expired', 'fresh'];

@@ -164,6 +164,7 @@ for (const [name, [program, ...more]] of Object.entries(PLACES)) {
   });
 }
 
+// Pitfall 20
 test('importing it on a server does nothing, and a component is rendered there and wakes up in the browser', async (t) => {
   const { app } = await installed();
   const idle = `

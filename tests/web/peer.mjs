@@ -63,7 +63,7 @@ async function serveFile(request, response) {
 
 function accept(socket, request, connections) {
   const url = new URL(request.url, 'http://peer');
-  const connection = { path: url.pathname, query: Object.fromEntries(url.searchParams), auth: undefined, received: [], closed: undefined, say: (text) => socket.send(text), drop: () => socket.terminate() };
+  const connection = { path: url.pathname, query: Object.fromEntries(url.searchParams), auth: undefined, received: [], closed: undefined, say: (text) => socket.send(text), drop: () => socket.terminate(), pause: () => socket.pause(), resume: () => socket.resume() };
   const changed = () => connections.changed.splice(0).forEach((wake) => wake());
   connections.push(connection);
   const id = `connection-${connections.length}`;

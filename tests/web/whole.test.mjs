@@ -13,6 +13,7 @@ const mine = (peer, more = {}) => ({ url: `${peer.ws}/mine`, dialect: MINE, ...m
 /** What a connection received, but for the first frame and what its client ordered. */
 const received = ({ received }) => received.slice(1).map((text) => JSON.parse(text)).filter((message) => message.cmd === undefined);
 
+// Pitfall 10
 test('N-6: what is sent before the connection is there waits for it, in order', async (t) => {
   const seen = await inPage(t, async ({ createClient }, options) => {
     const client = await createClient(options);
@@ -278,6 +279,7 @@ test('S2-8, S3-3: a connection is replaced at its age, and a breaker stops the t
   assert.ok(seen.breaker.wait >= 60_000);
 }, { complaints: ['127.0.0.1:9'] });
 
+// Pitfall 11
 test('N-7: a token that tells its end is renewed ahead of it', async (t) => {
   const seen = await inPage(t, async ({ connect }, options) => {
     let made = 0;
