@@ -16,7 +16,7 @@
 use crate::{
     client::{self, ClientBuilder, Event, EventStream, Subscription},
     platform::Runtime,
-    proto::{Cause, Error, Lifecycle, Message, State, Stats},
+    proto::{Cause, Error, Lifecycle, Message, ResumePoint, State, Stats},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -122,6 +122,21 @@ impl Client {
             // Asked for, and not waited for.
             drop(self.client.handle.close(1000, crate::driver::DISCONNECT));
         }
+    }
+
+    /// Closes with a code and a reason of one's own, and waits for the end. See
+    /// [`Client::close_with`](crate::Client::close_with): with any code but 1000 a session that can be resumed is kept.
+    ///
+    /// # Errors
+    /// Those of [`Client::close_with`](crate::Client::close_with), and `InvalidState` from within async code.
+    pub fn close_with(&self, code: u16, reason: &str) -> Result<(), Error> {
+        self.runtime.block_on(self.client.close_with(code, reason))?
+    }
+
+    /// Where another program would go on. See [`Client::resume_point`](crate::Client::resume_point). Events that still wait for
+    /// [`recv`](Self::recv) count as had: close with a code such as 4000, receive until the end, and then take the point.
+    pub fn resume_point(&self) -> Option<ResumePoint> {
+        self.client.resume_point()
     }
 
     /// The state.

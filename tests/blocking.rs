@@ -85,3 +85,41 @@ fn a_connect_that_fails_says_why() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(connect(&format!("ws://{closed}")).unwrap_err().kind(), ErrorKind::Connect);
 }
+
+// S2-12, N-9: a program without async that is started anew goes on where it was.
+#[cfg(feature = "server")]
+#[test]
+fn a_program_without_async_goes_on_where_the_one_before_it_stopped() {
+    use everwire::{ResumePoint, server::Server};
+    use serde_json::{Value, json};
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = Server::builder().development().build().unwrap();
+    let running = runtime.block_on(server.bind("127.0.0.1:0")).unwrap();
+    let builder =
+        || everwire::Client::builder(Dialect::everwire()).url(running.url()).param("user_id", "alice").token("any");
+    let publish = |numbers: std::ops::RangeInclusive<u64>| {
+        for number in numbers {
+            running.server().publish(&json!({"type": "tick", "n": number})).unwrap();
+        }
+    };
+    let ticks = |client: &mut Client, count: usize| -> Vec<u64> {
+        let all = std::iter::from_fn(|| client.recv_json::<Value>(Duration::from_secs(20)).ok());
+        all.filter_map(|event| event["n"].as_u64()).take(count).collect()
+    };
+    let mut client = Client::connect(builder()).unwrap();
+    publish(1..=5);
+    assert_eq!(ticks(&mut client, 2), [1, 2]);
+    client.close_with(4000, "restart").unwrap();
+    // What waits is received before the point is taken.
+    assert_eq!(ticks(&mut client, 10), [3, 4, 5]);
+    let point = client.resume_point().unwrap();
+    drop(client);
+    publish(6..=9);
+    let point = ResumePoint::new(point.session.as_deref(), point.last_sequence);
+    let mut client = Client::connect(builder().resume_from(point)).unwrap();
+    assert_eq!(ticks(&mut client, 4), [6, 7, 8, 9]);
+    assert_eq!(client.close_with(7, "").unwrap_err().kind(), ErrorKind::InvalidInput);
+    // Closed for good there is nothing to go on with.
+    client.close();
+    assert_eq!(client.resume_point(), None);
+}

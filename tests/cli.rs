@@ -177,6 +177,56 @@ async fn a_reader_that_goes_away_ends_the_program_cleanly() {
     assert_eq!(soon(log.recv()).await.unwrap(), "client Some(1000) client disconnect");
 }
 
+// N-9
+#[tokio::test]
+async fn a_run_that_is_interrupted_is_gone_on_with_by_the_next_one() {
+    let (running, mut log) = server().await;
+    let path = file("resume", "");
+    fs::remove_file(&path).unwrap();
+    let run = || {
+        let mut command = listen(&running);
+        command.args(["--dialect", "everwire", "--json", "--filter", "tick", "--resume-file"]).arg(&path);
+        command.env("EVERWIRE_TOKEN", token(&running));
+        start(&mut command)
+    };
+    let publish = |numbers: std::ops::RangeInclusive<u64>| {
+        for number in numbers {
+            running.server().publish(&json!({"type": "tick", "n": number})).unwrap();
+        }
+    };
+    for first in [1, 11, 21] {
+        let (mut child, mut lines) = run();
+        assert_eq!(soon(log.recv()).await.unwrap(), "connected");
+        publish(first + 5..=first + 9);
+        // Those that came while no program ran, and those that came since.
+        for number in if first == 1 { 6..=10 } else { first..=first + 9 } {
+            assert_eq!(next_json(&mut lines).await["n"], number);
+        }
+        send_signal(&child, INTERRUPT).await;
+        assert!(soon(child.wait()).await.unwrap().success());
+        assert_eq!(soon(lines.next_line()).await.unwrap(), None, "nothing twice");
+        assert_eq!(soon(log.recv()).await.unwrap(), "client Some(4000) client will be back");
+        publish(first + 10..=first + 14);
+    }
+    // A run that reaches no server changes nothing.
+    let kept = fs::read_to_string(&path).unwrap();
+    let mut nowhere = everwire();
+    nowhere.args(["listen", "http://127.0.0.1:1", "--dialect", "everwire", "--param", "user_id=alice", "--token", "t"]);
+    let output = finish(nowhere.args(["--max-attempts", "1", "--resume-file"]).arg(&path)).await;
+    assert_eq!((output.status.code(), fs::read_to_string(&path).unwrap()), (Some(4), kept));
+    // Of a dialect that cannot resume, and of a file that is something else, that is said.
+    let mut other = listen(&running);
+    let output = finish(other.args(["--token", "t", "--resume-file"]).arg(&path)).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("resume_from"), "{}", stderr(&output));
+    fs::write(&path, "[1]").unwrap();
+    let mut other = listen(&running);
+    let output = finish(other.args(["--token", "t", "--dialect", "everwire", "--resume-file"]).arg(&path)).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--resume-file"), "{}", stderr(&output));
+    fs::remove_file(&path).unwrap();
+}
+
 #[tokio::test]
 async fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
     let wrong_hello = file("dialect.json", r#"{"name": "mine", "hello": {"types": "welcome"}}"#);

@@ -115,6 +115,10 @@ pub(crate) struct ListenArgs {
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+    /// Go on after the last event that this file knows of, and keep in it where this run ends; needs a dialect that resumes.
+    /// Whoever can read it can take the session over. After a crash, events since the last run come again
+    #[arg(long, value_name = "FILE", conflicts_with = "count")]
+    pub(crate) resume_file: Option<PathBuf>,
     /// Do not tell on stderr what happens to the connection
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -157,6 +157,15 @@ pub(crate) async fn close(client: &Client, interrupt: &mut Interrupt) {
     }
 }
 
+/// Closes for a while: the server keeps the session for the next run.
+pub(crate) async fn leave(client: &Client, interrupt: &mut Interrupt) {
+    tokio::select! {
+        // The code and the reason are right.
+        _ = client.close_with(4000, "client will be back") => {}
+        () = interrupt.wait() => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,9 +2,10 @@
 
 use crate::{
     args::ListenArgs,
-    connect::{self, close},
+    connect::{self, close, leave},
     exit::Failure,
     output::Output,
+    resumption,
     signal::Interrupt,
     tap::Tap,
 };
@@ -14,12 +15,16 @@ use everwire::Event;
 pub(crate) async fn run(args: Box<ListenArgs>) -> Result<(), Failure> {
     let output = Output::new(args.json);
     let mut interrupt = Interrupt::new()?;
-    let client = connect::builder(&args.connect)?.build()?;
+    let mut builder = connect::builder(&args.connect)?;
+    if let Some(path) = &args.resume_file {
+        builder = resumption::resumed(builder, path)?;
+    }
+    let client = builder.build()?;
     let mut tap = Tap::new(&client, &args.filters)?;
     let _lifecycle = (!args.quiet).then(|| client.on_lifecycle(move |step| output.lifecycle(step)));
     client.connect()?;
 
-    let mut printer = Printer { output, left: args.count };
+    let mut printer = Printer { output, left: args.count, printed_all: true };
     let ended = tokio::select! {
         () = interrupt.wait() => None,
         () = printer.print(&mut tap) => None,
@@ -27,7 +32,17 @@ pub(crate) async fn run(args: Box<ListenArgs>) -> Result<(), Failure> {
     };
     // What came before the end is printed all the same, and may complete the count.
     let complete = printer.print_waiting(&mut tap);
-    close(&client, &mut interrupt).await;
+    match &args.resume_file {
+        Some(path) => {
+            leave(&client, &mut interrupt).await;
+            // What comes while it closes has come: the next run is not given it again.
+            printer.print_waiting(&mut tap);
+            if printer.printed_all && tap.dropped() == 0 {
+                resumption::keep(client.resume_point(), path)?;
+            }
+        }
+        None => close(&client, &mut interrupt).await,
+    }
     if tap.dropped() > 0 {
         eprintln!("{} events were dropped: the output was too slow", tap.dropped());
     }
@@ -41,6 +56,7 @@ pub(crate) async fn run(args: Box<ListenArgs>) -> Result<(), Failure> {
 struct Printer {
     output: Output,
     left: Option<u64>,
+    printed_all: bool,
 }
 
 impl Printer {
@@ -67,6 +83,7 @@ impl Printer {
 
     fn one(&mut self, event: &Event) -> bool {
         let printed = self.output.event(event);
+        self.printed_all &= printed.is_ok();
         self.left = self.left.map(|left| left.saturating_sub(1));
         self.left == Some(0) || printed.is_err()
     }

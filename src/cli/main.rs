@@ -10,6 +10,7 @@ mod file;
 mod listen;
 mod manual;
 mod output;
+mod resumption;
 mod send;
 mod serve;
 mod signal;
