@@ -47,6 +47,24 @@ impl Bed {
     }
 }
 
+// N-6: those who wait for room are bounded too.
+#[test]
+fn a_thousand_and_some_messages_wait_for_room_and_no_more() {
+    let mut bed = connecting(small(1, 10, WhenFull::Wait));
+    for number in 0..=1024 {
+        bed.give(send(&number.to_string()));
+    }
+    bed.drain();
+    assert_eq!(bed.refuse(send("1025")).kind(), ErrorKind::Overflow);
+    assert_eq!(bed.drain(), [Did::Overflow(1)]);
+    bed.give(Input::Withdraw { id: 7 });
+    bed.give(send("1026"));
+    assert_eq!(bed.refuse(send("1027")).kind(), ErrorKind::Overflow);
+    // The rules by the names under which an overflow tells of them.
+    let rules = [WhenFull::Error, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait];
+    assert_eq!(rules.map(WhenFull::as_str), ["error", "drop-oldest", "drop-newest", "wait"]);
+}
+
 // N-6, pitfall 10
 #[test]
 fn what_is_sent_while_connecting_goes_out_in_order_after_the_hello_and_once() {

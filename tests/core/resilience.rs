@@ -23,12 +23,15 @@ fn network(bed: &mut Bed, change: NetworkChange) -> Vec<Did> {
 /// Fails tries until the breaker opens; gives the generation of the last one.
 fn trip(bed: &mut Bed) -> u64 {
     bed.give(Input::Connect);
-    let mut generation = dialled(&bed.drain());
+    let mut did = bed.drain();
+    let mut generation = dialled(&did);
     for _ in 0..4 {
-        let did = bed.lost_dial(generation);
-        assert!(!did.iter().any(|did| matches!(did, Did::Breaker(..))), "{did:?}");
-        generation = dialled(&bed.next_timer());
+        did.extend(bed.lost_dial(generation));
+        let next = bed.next_timer();
+        generation = dialled(&next);
+        did.extend(next);
     }
+    assert!(!did.iter().any(|did| matches!(did, Did::Breaker(..))), "{did:?}");
     generation
 }
 
