@@ -14,7 +14,10 @@ class Player {
       this.onopen?.(new Event('open'));
     });
   }
+  /** The first message is answered with a hello. */
   send() {
+    if (this.greeted) return;
+    this.greeted = true;
     queueMicrotask(() => this.onmessage?.(new MessageEvent('message', { data: '{"type":"connection.ok","connection_id":"x","me":{}}' })));
   }
   close(code = 1000, reason = '') {
@@ -103,8 +106,7 @@ async function socket({ frames, count, end, send }) {
 /** One client that is played so many events, with a listener for each of them and one for all. */
 globalThis.playMany = async ({ frames, count, atOnce, url }) => {
   globalThis.WebSocket = Player;
-  // The one who plays answers whatever he is sent with a hello.
-  const client = await globalThis.everwire.connect({ ...OPTIONS, url, healthCheckInterval: 3_600_000, silenceTimeout: 7_200_000 });
+  const client = await globalThis.everwire.connect({ ...OPTIONS, url });
   let seen = 0;
   for (const type of [...types(frames), '**']) client.on(type, () => (seen += 1));
   for (let left = count; left > 0; left -= atOnce) await Player.last.play(made(frames, Math.min(left, atOnce)));
