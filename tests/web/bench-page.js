@@ -130,3 +130,17 @@ globalThis.reconnectOften = async ({ count, url }) => {
   if (client.stats().reconnects !== count) throw new Error(`${client.stats().reconnects} reconnects of ${count}`);
   await client.close();
 };
+
+/** So many clients, each of which connects, hears something, is closed and forgotten; and as many that never connect. */
+globalThis.comeAndGo = async ({ count, url }) => {
+  globalThis.WebSocket = Player;
+  for (let made = 0; made < count; made += 1) {
+    const client = await globalThis.everwire.connect({ ...OPTIONS, url });
+    client.on('message.*', () => client.state);
+    await Player.last.play([new MessageEvent('message', { data: `{"type":"message.new","n":${made}}` })]);
+    await client.close();
+    const idle = await globalThis.everwire.createClient({ ...OPTIONS, url });
+    idle.on('message.*', () => idle.state);
+  }
+  globalThis.WebSocket = RealSocket;
+};

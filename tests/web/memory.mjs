@@ -34,8 +34,8 @@ export async function measureMemory({ page, peer, events, reconnects }) {
   return { before, played, after: await reading() };
 }
 
-/** The size of the module's memory. */
-async function moduleMemory() {
+/** The size of the module's memory; runs in the page. */
+export async function moduleMemory() {
   const { default: init } = await import('/pkg/dist/everwire.js');
   return (await init()).memory.buffer.byteLength;
 }

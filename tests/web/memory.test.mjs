@@ -1,6 +1,6 @@
 // What is done with is gone: memory does not grow, and listeners, clients and loops that ended leave nothing behind.
 import { assert, inPage, options, test } from './harness.mjs';
-import { measureMemory } from './memory.mjs';
+import { measureMemory, moduleMemory } from './memory.mjs';
 
 /** Waits until everything that was given to `watch` in the page, by name, is gone. */
 async function gone(t, names) {
@@ -108,6 +108,22 @@ test('pitfall 12: clients that were closed leave nothing behind, whatever refers
   open.say('{"type":"tick"}');
   await t.peer.until(() => open.closed);
   await gone(t, ['connected']);
+});
+
+test('pitfall 12: clients that come and go give the memory of the module back', async (t) => {
+  await inPage(t, async () => {});
+  await t.page.addScriptTag({ url: '/tests/web/bench-page.js' });
+  const devtools = await t.page.context().newCDPSession(t.page);
+  const memory = [];
+  for (let round = 0; round < 6; round += 1) {
+    await t.page.evaluate((url) => globalThis.comeAndGo({ count: 150, url }), t.peer.ws);
+    await devtools.send('HeapProfiler.collectGarbage');
+    // What is to be done for what was collected is a task of its own.
+    await t.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+    memory.push(await t.page.evaluate(moduleMemory));
+  }
+  // Were they kept, there would be three times as many.
+  assert.ok(memory.at(-1) < 1.5 * memory[1], `${memory}`);
 });
 
 test('a client that was closed has its listeners still when it is connected again', async (t) => {

@@ -121,7 +121,7 @@ inReact('other options make another client, and the old one is closed', ({ h, mo
 
 inReact('a listener lives as long as its component, follows its type, and is always the latest', ({ h, mount, createClient, useClient }, options) => {
   const View = (ear) => {
-    const client = useClient(() => createClient(options));
+    const client = useClient(async () => (globalThis.client = await createClient(options)));
     return h('main', null, h(State, { client }), ear.type && h(Ear, { client, ...ear }));
   };
   globalThis.app = mount(View, { type: 'tick.*', word: 'first' });
@@ -139,7 +139,9 @@ inReact('a listener lives as long as its component, follows its type, and is alw
   tick(socket, 4, 'tick.b');
   assert.deepEqual(await heard(t, 3), ['first 1', 'second 2', 'third 4']);
   await render({});
+  const before = await t.page.evaluate(() => globalThis.client.stats().events);
   tick(socket, 5, 'tick.b');
+  await t.page.waitForFunction((before) => globalThis.client.stats().events > before, before);
   await render({ type: 'tick.*', word: 'last' });
   tick(socket, 6);
   assert.deepEqual((await heard(t, 4)).slice(3), ['last 6']);
