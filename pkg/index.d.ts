@@ -277,6 +277,7 @@ export type Lifecycle =
   | { type: 'renewing'; age: number }
   | { type: 'replay-started'; mode: 'sequence' | 'full-buffer'; last?: number; count?: number }
   | { type: 'replay-completed'; mode: 'sequence' | 'full-buffer'; count: number; duration: number }
+  /** Events are lost, from this number on; without `to` nobody knows up to which one. A tab that was away counts what the others heard. */
   | { type: 'gap'; from: number; to?: number }
   | { type: 'overflow'; queue: string; capacity: number; dropped: number; policy: string }
   | { type: 'clamped'; setting: string; asked: number; used: number }
@@ -344,6 +345,11 @@ export interface Channel<Events extends object = AnyEvents> extends Source<Event
 }
 
 /** A client: one connection that is kept alive. */
+export declare class Client<Events extends object = AnyEvents> {
+  /** `connect` and `createClient` make clients. */
+  private constructor();
+}
+
 export interface Client<Events extends object = AnyEvents> extends Source<Events> {
   /** Where it stands. */
   readonly state: State;

@@ -1,7 +1,7 @@
 // everwire for the browser: a thin face over the WebAssembly module. Importing it does nothing; the first client loads the module.
 import init, { Client as Core, EverwireError, timers } from './dist/everwire.js';
 
-export { EverwireError };
+export { Client, EverwireError };
 
 /** Connects and waits for the server's hello. */
 export async function connect(options) {
@@ -18,16 +18,28 @@ export async function connect(options) {
 
 /** Makes a client that does not connect yet, so that listeners can be there first. */
 export async function createClient(options) {
+  const [core, places] = await createCore(options);
+  return begun(new Client(core, places), options);
+}
+
+/** The module's half of a client, and the places of the user's functions in it. */
+async function createCore(options) {
   await load();
-  const [signal, timer, text, ...functions] = written(options);
+  const [signal, text, ...functions] = written(options);
   signal?.throwIfAborted();
   const places = functions.map((listener) => listener && { listener });
   const core = new Core(text, ...places.map((place) => place && ((...given) => place.listener(...given))));
-  const client = new Client(core, places.filter(Boolean));
+  return [core, places.filter(Boolean)];
+}
+
+function begun(client, { signal, timer }) {
   timer?.(client, timers);
   signal?.addEventListener('abort', weakly(client, close), { once: true });
   return client;
 }
+
+/** For `everwire/tabs`. */
+export const internals = { createCore, begun };
 
 let loading;
 function load() {
@@ -481,7 +493,7 @@ function written(options) {
   const ask = functions[2];
   if (ask) functions[2] = (point) => asked(ask(point));
   // end
-  return [signal, timer, `{${members}}`, ...functions];
+  return [signal, `{${members}}`, ...functions];
 }
 // everything
 

@@ -1,4 +1,5 @@
-// Makes the entries of the package that differ from pkg/index.js in where the WebAssembly module comes from, or in that they are lean.
+// Makes the entries of the package that differ from pkg/index.js in where the WebAssembly module comes from, or in that they are lean,
+// and those of pkg/tabs.js that stand on them.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const MODULE = 'everwire_bg.wasm';
@@ -40,4 +41,9 @@ const MODULE =
   '${readFileSync(`pkg/${folder}/${MODULE}`, 'base64')}';
 `,
   );
+}
+
+for (const name of ['node', 'inline']) {
+  const tabs = readFileSync('pkg/tabs.js', 'utf8').replace(`'./index.js'`, `'./${name}.js'`).replace(`'./tabs/`, `'../tabs/`);
+  writeFileSync(`pkg/dist/tabs-${name}.js`, tabs);
 }

@@ -28,7 +28,8 @@ test('the tarball has what it needs, licences included, and nothing else', async
   assert.deepEqual(files, [
     'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/everwire.js', 'dist/everwire.js.map', 'dist/everwire_bg.wasm', 'dist/inline.js',
     'dist/lean/everwire.js', 'dist/lean/everwire.js.map', 'dist/lean/everwire_bg.wasm', 'dist/lean/index.js', 'dist/lean/inline.js', 'dist/lean/node.js',
-    'dist/node.js', 'index.d.ts', 'index.js', 'inline.d.ts', 'lean.d.ts', 'package.json', 'react.d.ts', 'react.js',
+    'dist/node.js', 'dist/tabs-inline.js', 'dist/tabs-node.js', 'index.d.ts', 'index.js', 'inline.d.ts', 'lean.d.ts', 'package.json',
+    'react.d.ts', 'react.js', 'tabs.d.ts', 'tabs.js', 'tabs/lead.js', 'tabs/listeners.js', 'tabs/sends.js', 'tabs/tab.js', 'tabs/turns.js',
     'worker-timer.d.ts', 'worker-timer.js',
   ]);
 });
@@ -138,7 +139,7 @@ test('the source map of the glue leads to its sources', async () => {
 test('a bundle that imports nothing of it has nothing of it', async () => {
   const { app } = await installed();
   const esbuild = await tool('esbuild');
-  const stdin = { contents: `import { connect } from 'everwire'; import * as react from 'everwire/react'; import { workerTimer } from 'everwire/worker-timer'; console.log('empty');`, resolveDir: app };
+  const stdin = { contents: `import { connect } from 'everwire'; import * as react from 'everwire/react'; import * as tabs from 'everwire/tabs'; import { workerTimer } from 'everwire/worker-timer'; console.log('empty');`, resolveDir: app };
   const { outputFiles } = await esbuild.build({ stdin, bundle: true, format: 'esm', minify: true, write: false, external: ['react'], logLevel: 'error' });
   assert.equal(outputFiles[0].text.trim(), 'console.log("empty");');
 });
@@ -157,7 +158,7 @@ const PLACES = {
 for (const [name, [program, ...more]] of Object.entries(PLACES)) {
   test(`${name} runs it, with the module read and with the module inside`, async (t) => {
     const { app } = await installed();
-    for (const entry of ['everwire', 'everwire/inline']) {
+    for (const entry of ['everwire', 'everwire/inline', 'everwire/tabs', 'everwire/inline/tabs']) {
       const { stdout } = await run(program, [...more, join(app, 'node.mjs'), t.peer.ws, entry], { cwd: app, timeout: 20_000 });
       assert.equal(stdout, 'hello connected\nby-user\n', entry);
     }
@@ -170,7 +171,7 @@ test('importing it on a server does nothing, and a component is rendered there a
   const idle = `
     const things = () => [Object.getOwnPropertyNames(globalThis).length, process.getActiveResourcesInfo().length];
     const before = things();
-    await Promise.all(['everwire', 'everwire/inline', 'everwire/react', 'everwire/worker-timer'].map((entry) => import(entry)));
+    await Promise.all(['everwire', 'everwire/inline', 'everwire/react', 'everwire/tabs', 'everwire/worker-timer'].map((entry) => import(entry)));
     console.log(String(things()) === String(before));`;
   await writeFile(join(app, 'idle.mjs'), idle);
   assert.equal((await run(process.execPath, [join(app, 'idle.mjs')], { cwd: app })).stdout, 'true\n');

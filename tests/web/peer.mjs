@@ -20,7 +20,10 @@ const TYPES = {
 /** The policy of a strict site: no worker from a blob, and nothing compiled from text. */
 const POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; connect-src 'self' ws:; img-src data:; worker-src 'self'";
 
-/** Starts on a free port of the loopback interface. `connections` tells what happened, the newest last. */
+/**
+ * Starts on a free port of the loopback interface. `connections` tells what happened, the newest last; of each, how many with the
+ * same key were open when it came.
+ */
 export async function startPeer() {
   const connections = Object.assign([], { changed: [] });
   const server = createServer(serveFile);
@@ -63,7 +66,9 @@ async function serveFile(request, response) {
 
 function accept(socket, request, connections) {
   const url = new URL(request.url, 'http://peer');
-  const connection = { path: url.pathname, query: Object.fromEntries(url.searchParams), auth: undefined, received: [], closed: undefined, say: (text) => socket.send(text), drop: () => socket.terminate(), pause: () => socket.pause(), resume: () => socket.resume() };
+  const query = Object.fromEntries(url.searchParams);
+  const beside = connections.filter((other) => !other.closed && other.query.api_key === query.api_key).length;
+  const connection = { path: url.pathname, query, beside, auth: undefined, received: [], closed: undefined, say: (text) => socket.send(text), drop: () => socket.terminate(), pause: () => socket.pause(), resume: () => socket.resume() };
   const changed = () => connections.changed.splice(0).forEach((wake) => wake());
   connections.push(connection);
   const id = `connection-${connections.length}`;

@@ -17,6 +17,7 @@ import './react.test.mjs';
 import './pitfalls.test.mjs';
 import './readme.test.mjs';
 import './start.test.mjs';
+import './tabs.test.mjs';
 import './timers.test.mjs';
 import './whole.test.mjs';
 

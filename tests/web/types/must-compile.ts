@@ -1,6 +1,7 @@
 // Ordinary uses of the package: all of this must compile.
-import { connect, createClient, EverwireError, type Cause, type Lifecycle, type State } from 'everwire';
+import { Client, connect, createClient, EverwireError, type Cause, type Lifecycle, type State } from 'everwire';
 import { connect as small } from 'everwire/lean';
+import { connectShared, createSharedClient, type SharedClient } from 'everwire/tabs';
 import { workerTimer } from 'everwire/worker-timer';
 
 interface Events {
@@ -136,4 +137,12 @@ export async function whole(): Promise<void> {
   light.on('tick', ({ n }) => n.toFixed());
   await light.request({});
   console.log(session, routed.toFixed(), dialTime.toFixed());
+}
+
+export async function shared(signal: AbortSignal): Promise<boolean> {
+  const client: SharedClient<Events> = await connectShared<Events>({ url: 'wss://example.com', name: 'alice', stealAfter: 3000, signal });
+  client.on('tick', ({ n }) => n.toFixed());
+  await using other = await createSharedClient({ url: 'wss://example.com' });
+  await other.connect();
+  return client.shared && !client.leader && client instanceof Client;
 }

@@ -1,6 +1,7 @@
 // Mistakes that the types must catch: without the error the line above each of them is one.
-import { connect, createClient, EverwireError } from 'everwire';
+import { Client, connect, createClient, EverwireError } from 'everwire';
 import { connect as small } from 'everwire/lean';
+import { connectShared } from 'everwire/tabs';
 
 interface Events {
   'message.new': { text: string };
@@ -72,3 +73,13 @@ client.channel();
 (await small({ url: 'wss://example.com' })).channel('news');
 // @ts-expect-error the lean entry does not resume
 await small({ resume: 'none' });
+// @ts-expect-error clients are made by everwire alone
+new Client();
+// @ts-expect-error a name is text
+await connectShared({ name: 7 });
+// @ts-expect-error who leads is told, not set
+(await connectShared({})).leader = true;
+// @ts-expect-error a name is for clients that share
+await connect({ name: 'alice' });
+// @ts-expect-error no such type
+(await connectShared<Events>({})).on('tock', () => {});
