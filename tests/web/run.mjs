@@ -5,6 +5,7 @@ import { launchFirefox } from './firefox.mjs';
 import { startPeer } from './peer.mjs';
 import { startDemo, startEmbedded, startPython } from './servers.mjs';
 import { tests } from './harness.mjs';
+import './api.test.mjs';
 import './package.test.mjs';
 import './foreign.test.mjs';
 import './backpressure.test.mjs';
