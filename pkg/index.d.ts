@@ -112,6 +112,8 @@ export interface Options {
   sequence?: (event: any) => number | undefined;
   /** Makes the message that asks for the events that were missed, on servers whose dialect has none. It needs numbers. */
   onResume?: (point: ResumePoint) => string | object | undefined;
+  /** The constructor of a WebSocket, where there is none or another is wanted: that of `ws` in Node 20. Default: the global one. */
+  WebSocket?: new (url: string, protocols: string[]) => object;
   /** Closes the client when it is aborted; a `connect` under way rejects with its reason. */
   signal?: AbortSignal;
   /** Where timers run: `workerTimer` of `everwire/worker-timer` keeps them on time in a hidden page. Default: in the page. */

@@ -25,10 +25,10 @@ export async function createClient(options) {
 /** The module's half of a client, and the places of the user's functions in it. */
 async function createCore(options) {
   await load();
-  const [signal, text, ...functions] = written(options);
+  const [signal, text, socket, ...functions] = written(options);
   signal?.throwIfAborted();
   const places = functions.map((listener) => listener && { listener });
-  const core = new Core(text, ...places.map((place) => place && ((...given) => place.listener(...given))));
+  const core = new Core(text, socket, ...places.map((place) => place && ((...given) => place.listener(...given))));
   return [core, places.filter(Boolean)];
 }
 
@@ -476,15 +476,18 @@ const FUNCTIONS = [
   // end
 ];
 
-/** The signal and the timer among the options, the others as JSON for the module, and the functions, which JSON does not know. */
+/** The signal among the options, the others as JSON for the module, another WebSocket, and the functions, which JSON does not know. */
 function written(options) {
   if (typeof options !== 'object' || options === null) throw new EverwireError('config', 'options: must be an object', false, { path: 'options' });
-  const { signal, timer, ...others } = options;
+  const { signal, timer, WebSocket: socket, ...others } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new EverwireError('config', 'signal: must be an AbortSignal', false, { path: 'signal' });
   }
   if (timer !== undefined && typeof timer !== 'function') {
     throw new EverwireError('config', 'timer: must be workerTimer of everwire/worker-timer', false, { path: 'timer' });
+  }
+  if (socket !== undefined && typeof socket !== 'function') {
+    throw new EverwireError('config', 'WebSocket: must be a constructor', false, { path: 'WebSocket' });
   }
   const functions = FUNCTIONS.map((name) => (typeof others[name] === 'function' ? others[name] : undefined));
   const given = Object.entries(others).filter(([, value]) => value !== undefined && !functions.includes(value));
@@ -493,7 +496,7 @@ function written(options) {
   const ask = functions[2];
   if (ask) functions[2] = (point) => asked(ask(point));
   // end
-  return [signal, `{${members}}`, ...functions];
+  return [signal, `{${members}}`, socket, ...functions];
 }
 // everything
 

@@ -114,11 +114,18 @@ export class Reader {
   #prefix;
   #field;
   #anyText;
+  #socket;
 
-  constructor(field, anyText) {
+  /** `socket` is the constructor of another WebSocket than the page's own. */
+  constructor(field, anyText, socket) {
+    this.#socket = socket;
     this.#prefix = `{${JSON.stringify(field)}:"`;
     this.#field = field;
     this.#anyText = anyText;
+  }
+
+  open(url, protocols) {
+    return new (this.#socket ?? WebSocket)(url, protocols);
   }
 
   /** Gives every message: its place, the number of its type, what it is, its size, and the time. */

@@ -67,17 +67,18 @@ impl JsClient {
     #[wasm_bindgen(constructor)]
     pub fn new(
         options: &str,
+        socket: Option<Function>,
         fetch: Option<Function>,
         sequence: Option<Function>,
         on_resume: Option<Function>,
     ) -> Result<JsClient, JsValue> {
-        Self::create(options, Functions { fetch, sequence, on_resume }).map_err(|error| to_js(&error))
+        Self::create(options, socket, Functions { fetch, sequence, on_resume }).map_err(|error| to_js(&error))
     }
 
-    fn create(options: &str, functions: Functions) -> Result<Self, Error> {
+    fn create(options: &str, socket: Option<Function>, functions: Functions) -> Result<Self, Error> {
         let options::Read { builder, sequence } = options::read(options, functions)?;
         let dialect = &builder.settings.dialect;
-        let reader = Reader::new(dialect);
+        let reader = Reader::new(dialect, socket);
         #[cfg(feature = "npm-all")]
         let channel_field = dialect.channels.as_ref().map(|rule| rule.field.clone());
         let parts = builder.into_parts(|config| SocketConnector::<JsPayload>::with_reader(config, reader))?;

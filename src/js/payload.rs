@@ -4,7 +4,7 @@ use crate::{
     platform::{FromBrowser, Inbox},
     proto::{Class, Dialect, Json, Parts, Payload},
 };
-use js_sys::{Function, JsString};
+use js_sys::{Array, Function, JsString};
 use std::{borrow::Cow, rc::Rc};
 use wasm_bindgen::{
     JsValue,
@@ -19,7 +19,10 @@ extern "C" {
     type JsReader;
 
     #[wasm_bindgen(constructor, js_class = Reader)]
-    fn new(field: &str, any_text: bool) -> JsReader;
+    fn new(field: &str, any_text: bool, socket: Option<Function>) -> JsReader;
+
+    #[wasm_bindgen(method, catch)]
+    fn open(this: &JsReader, url: &str, protocols: &Array) -> Result<WebSocket, JsValue>;
 
     #[wasm_bindgen(method)]
     fn attach(this: &JsReader, socket: &WebSocket, receive: &JsValue);
@@ -61,8 +64,9 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(dialect: &Dialect) -> Self {
-        Self { js: Rc::new(JsReader::new(&dialect.type_field, dialect.any_text)) }
+    /// `socket` is the constructor of another WebSocket than the page's own.
+    pub(super) fn new(dialect: &Dialect, socket: Option<Function>) -> Self {
+        Self { js: Rc::new(JsReader::new(&dialect.type_field, dialect.any_text, socket)) }
     }
 }
 
@@ -146,6 +150,10 @@ impl JsPayload {
 impl FromBrowser for JsPayload {
     type Reader = Reader;
     type Handler = Closure<dyn Fn(u32, i32, u32, u32, f64)>;
+
+    fn open(reader: &Reader, url: &str, protocols: &Array) -> Result<WebSocket, JsValue> {
+        reader.js.open(url, protocols)
+    }
 
     fn attach(reader: &Reader, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {
         let handler = Closure::<dyn Fn(u32, i32, u32, u32, f64)>::new(move |place, id, kind, size, time| {

@@ -628,3 +628,19 @@ test('N-12, S2-11: why it reconnected is remembered, and how long the server tak
   assert.ok(seen.trips.every((trip) => trip >= 0 && trip < 5000), `${seen.trips}`);
   assert.deepEqual(seen.closing, { type: 'closing', code: 1000, reason: 'client disconnect', by: 'client' });
 });
+
+test('N-11: a WebSocket that is passed in is used; what is no constructor is refused', async (t) => {
+  const seen = await inPage(t, async ({ connect }, options) => {
+    const made = [];
+    const client = await connect({ ...options, WebSocket: class extends WebSocket {
+      constructor(url, protocols) {
+        super(url, protocols);
+        made.push(protocols.length);
+      }
+    } });
+    await client.close();
+    return { made, error: await failure(() => connect({ ...options, WebSocket: 'ws' })) };
+  }, options(t.peer));
+  assert.deepEqual(seen.made, [0]);
+  assert.deepEqual([seen.error.code, seen.error.path], ['config', 'WebSocket']);
+});

@@ -49,6 +49,11 @@ pub(crate) trait FromBrowser: Payload + 'static {
     /// The closure that the browser calls. It lives as long as the socket.
     type Handler: Unpin + 'static;
 
+    /// Makes a socket.
+    fn open(_reader: &Self::Reader, url: &str, protocols: &Array) -> Result<WebSocket, JsValue> {
+        WebSocket::new_with_str_sequence(url, protocols)
+    }
+
     /// Puts the messages of a socket into the inbox.
     fn attach(reader: &Self::Reader, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler;
 }
@@ -141,7 +146,7 @@ impl<P: FromBrowser> Socket<P> {
         if !request.headers.is_empty() {
             return Err(headers_unsupported());
         }
-        let web = construct(request)?;
+        let web = construct::<P>(request, reader)?;
         web.set_binary_type(BinaryType::Arraybuffer);
         let shared = Rc::new(RefCell::new(Shared {
             max_message_size,
@@ -333,9 +338,9 @@ fn wake<P>(shared: &RefCell<Shared<P>>) {
     }
 }
 
-fn construct(request: &DialRequest) -> Result<WebSocket, Error> {
+fn construct<P: FromBrowser>(request: &DialRequest, reader: &P::Reader) -> Result<WebSocket, Error> {
     let protocols: Array = request.protocols.iter().map(JsValue::from).collect();
-    WebSocket::new_with_str_sequence(&request.url, &protocols).map_err(|thrown| {
+    P::open(reader, &request.url, &protocols).map_err(|thrown| {
         let name = js_sys::Reflect::get(&thrown, &"name".into()).ok().and_then(|name| name.as_string());
         match name.as_deref() {
             Some("SyntaxError") => Error::new(ErrorKind::Config, "the browser refuses the URL or a subprotocol"),

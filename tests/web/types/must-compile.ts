@@ -119,6 +119,7 @@ export async function whole(): Promise<void> {
     jitter: 0.5,
     maxConnectionAge: 60_000,
     reconnect: false,
+    WebSocket: globalThis.WebSocket,
   });
   await client.send('text', { ttl: 100, whenFull: 'drop-oldest', signal: AbortSignal.timeout(10) });
   const { balance } = await client.request<{ balance: number }>({ method: 'balance' }, { timeout: 1000 });

@@ -73,6 +73,8 @@ client.channel();
 (await small({ url: 'wss://example.com' })).channel('news');
 // @ts-expect-error the lean entry does not resume
 await small({ resume: 'none' });
+// @ts-expect-error a WebSocket is a constructor
+await connect({ WebSocket: 'ws' });
 // @ts-expect-error clients are made by everwire alone
 new Client();
 // @ts-expect-error a name is text
