@@ -81,11 +81,11 @@ class Client extends Source {
   #core;
   /**
    * The user's functions, by the places in which the module finds them. What the module holds is never collected, and these may
-   * refer to the client: so they are in their places only while there is a connection, or is to be one.
+   * refer to the client: so they are in their places only from a connect, or a close, to the end.
    */
   #functions = new Map();
   #resting = true;
-  #connects = 0;
+  #wakes = 0;
   // everything
   #channels;
   // end
@@ -105,9 +105,7 @@ class Client extends Source {
 
   async connect() {
     this.#core.connect();
-    this.#rest(false);
-    const connects = (this.#connects += 1);
-    this.#core.closed(() => connects === this.#connects && this.#rest(true));
+    this.#wake();
     return this.ready();
   }
 
@@ -140,6 +138,13 @@ class Client extends Source {
   #keep(place, more) {
     this.#functions.set(place, { listener: place.listener, ...more });
     if (this.#resting) place.listener = undefined;
+  }
+
+  /** Until the end that follows. */
+  #wake() {
+    this.#rest(false);
+    const wakes = (this.#wakes += 1);
+    this.#core.closed(() => wakes === this.#wakes && this.#rest(true));
   }
 
   #rest(resting) {
@@ -185,6 +190,7 @@ class Client extends Source {
 
   // end
   async close(code, reason) {
+    this.#wake();
     return promise((done) => this.#core.close(code, reason, done));
   }
 

@@ -168,3 +168,18 @@ test('pitfall 19: the name of a type does not keep the message alive that it cam
   const grown = (await heap()) - before;
   assert.ok(grown < 1_000_000, `${grown} bytes more`);
 });
+
+test('a client that is closed before it was ever connected tells so, and its loops end', async (t) => {
+  const seen = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient(options);
+    const steps = [];
+    client.onLifecycle((step) => steps.push(step.type === 'state' ? step.new : step.type));
+    const loop = (async () => {
+      for await (const _ of client.events());
+    })();
+    await client.close();
+    await loop;
+    return steps;
+  }, options(t.peer));
+  assert.deepEqual(seen, ['closed', 'closed']);
+});
