@@ -27,7 +27,10 @@ export async function createSharedClient(options) {
   // It tells what is wrong with the options.
   const [first] = await internals.createCore(options && others);
   const shared = await sharedName(name, others);
-  if (shared === undefined) return Object.assign(await createClient(others), { shared: false, leader: true });
+  if (shared === undefined) {
+    first.free();
+    return Object.assign(await createClient(others), { shared: false, leader: true });
+  }
   const make = (resumeFrom = others.resumeFrom) => internals.createCore({ ...others, resumeFrom });
   const client = new SharedClient(new Tab(make, shared, stealAfter, first));
   first.free();

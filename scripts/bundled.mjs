@@ -34,6 +34,7 @@ export async function everwire() {
     entry('everwire/inline', 'connect', 'dist/inline.js'),
     entry('everwire/lean', 'connect', 'dist/lean/index.js', 'dist/lean'),
     entry('everwire/lean/inline', 'connect', 'dist/lean/inline.js'),
+    entry('everwire with everwire/tabs', 'connectShared', 'tabs.js', 'dist'),
     entry('everwire/react, besides', 'useClient, useEvent', 'react.js'),
     entry('everwire/worker-timer, besides', 'workerTimer', 'worker-timer.js'),
   ]);

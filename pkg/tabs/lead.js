@@ -105,16 +105,22 @@ export class Lead {
     this.#underway.set(key, make(this.core, call, done));
   }
 
-  /** Subscribes to what any tab wants. Of another tab that has gone nothing is wanted. */
+  /** A tab wants these channels, until it has gone, and its lock is free. */
   want(tab, channels, own = false) {
     if (!own && !this.#wanted.has(tab)) {
       const { signal } = this.#over;
-      navigator.locks.request(this.#tab.lockOf(tab), { signal }, () => signal.aborted || this.want(tab, new Set(), true)).catch(ignore);
+      navigator.locks.request(this.#tab.lockOf(tab), { signal }, () => signal.aborted || this.#forget(tab)).catch(ignore);
     }
     this.#wanted.set(tab, channels);
     this.#subscribe();
   }
 
+  #forget(tab) {
+    this.#wanted.delete(tab);
+    this.#subscribe();
+  }
+
+  /** Subscribes to what any tab wants. */
   #subscribe() {
     const { core } = this;
     if (!core) return;

@@ -180,8 +180,9 @@ export class Tab {
     if (reason !== undefined && new TextEncoder().encode(reason).length > 123) {
       return done(new EverwireError('invalid-input', 'a close reason has at most 123 bytes', false, {}));
     }
-    if (!this.#wanted) return done();
+    if (this.#end) return done();
     this.#closeds.push(() => done());
+    if (!this.#wanted) return this.#finish({ type: 'by-user', message: 'closed by the user' }, 'closed');
     if (this.#state === 'disconnecting') return;
     this.#become('disconnecting');
     this.#tell({ type: 'closing', code: code ?? 1000, reason: reason ?? 'client disconnect', by: 'client' });
@@ -212,6 +213,7 @@ export class Tab {
     if (this.#channel || !this.#wanted || this.#state === 'disconnecting') return;
     this.#synced = false;
     this.#fresh = true;
+    this.#channelsTold = 0;
     this.#misses = 0;
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }) => this.#hear(data);
@@ -236,7 +238,8 @@ export class Tab {
     const origin = this.#synced ? undefined : `${this.#id} ${term}`;
     await this.#turns.echo(this.#name, term, () => this.#post({ kind: 'cut', term, origin }));
     if (turn.aborted || this.#term > term) return;
-    this.#adopt(term, origin);
+    this.#adopt(term);
+    if (origin !== undefined) [this.#origin, this.#last] = [origin, 0];
     this.#synced = true;
     const lead = new Lead({
       post: (message) => this.#post(message),
@@ -307,8 +310,8 @@ export class Tab {
     if (term === this.#term) return;
     this.#term = term;
     this.#lose();
-    if (origin === undefined) return; // the count goes on
-    if (this.#synced && this.#point !== undefined) this.#tell({ type: 'gap', from: this.#last + 1 });
+    if (origin === undefined || !this.#synced) return; // the count goes on, or is not this tab's yet
+    if (this.#point !== undefined) this.#tell({ type: 'gap', from: this.#last + 1 });
     [this.#origin, this.#last] = [origin, 0];
   }
 
@@ -439,8 +442,8 @@ export class Tab {
   }
 
   #finish(cause, state) {
-    if (!this.#wanted) return;
-    this.#wanted.abort();
+    if (this.#end) return;
+    this.#wanted?.abort();
     this.#wanted = undefined;
     this.#lead?.release();
     this.#lead = undefined;

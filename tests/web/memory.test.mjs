@@ -183,3 +183,25 @@ test('a client that is closed before it was ever connected tells so, and its loo
   }, options(t.peer));
   assert.deepEqual(seen, ['closed', 'closed']);
 });
+
+test('N-10, pitfall 12: clients that share and were closed leave nothing behind, and listeners that were taken off neither', async (t) => {
+  await inPage(t, async () => {});
+  await t.page.evaluate(WATCH);
+  await t.page.evaluate(async (options) => {
+    const { connectShared } = await import('/pkg/tabs.js');
+    const listen = (client, name) => client.on('tick', watch(name, () => client.state));
+    const leads = watch('the client that led', await connectShared({ ...options, token: watch('its token function', () => 'token') }));
+    const follows = watch('the client that followed', await connectShared(options));
+    listen(leads, 'taken off')();
+    listen(leads, 'a listener of the one that led');
+    listen(follows, 'a listener of the one that followed');
+    await follows.send('text');
+    await leads.close();
+    await follows.ready();
+    await follows.close();
+  }, options(t.peer, { params: { api_key: 'memory-of-tabs', user_id: 'alice' } }));
+  await gone(t, [
+    'the client that led', 'the client that followed', 'its token function', 'taken off', 'a listener of the one that led',
+    'a listener of the one that followed',
+  ]);
+});

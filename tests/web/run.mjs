@@ -16,6 +16,7 @@ import './page.test.mjs';
 import './packaging.test.mjs';
 import './react.test.mjs';
 import './pitfalls.test.mjs';
+import './guide.test.mjs';
 import './readme.test.mjs';
 import './start.test.mjs';
 import './tabs.test.mjs';

@@ -235,6 +235,20 @@ test('N-10: the last tab closes for good, with the code it gives; one that follo
   assert.deepEqual([left.held, left.pending], [[], []]);
 });
 
+test('N-10: a client that is closed before it was connected tells so, and its loops end; it can connect all the same', async (t) => {
+  await t.page.goto(`${t.peer.http}/tests/web/blank.html`);
+  const steps = await t.page.evaluate(async (options) => {
+    const { createSharedClient } = await import('/pkg/tabs.js');
+    const client = await createSharedClient(options);
+    const steps = [];
+    client.onLifecycle((step) => steps.push(step.type === 'state' ? step.new : step.type));
+    const { value, done } = await Promise.all([client.events().next(), client.close()]).then(([next]) => next);
+    await client.connect();
+    return [...steps.slice(0, 2), done, value, client.state];
+  }, own(t));
+  assert.deepEqual(steps, ['closed', 'closed', true, undefined, 'connected']);
+});
+
 test('N-10: the same face as a client: patterns, once, off, loops, signals, wrong calls', async (t) => {
   const options = own(t);
   const [, page] = await tabs(t, options, 2);
@@ -512,4 +526,30 @@ test('N-10: requests of a tab that follows are answered, fail, and can be taken 
   assert.deepEqual(seen.reply, { type: 'answer', id: 'a', value: [1, { b: null }] });
   assert.deepEqual(seen.failures, ['EverwireError server 7', 'EverwireError timeout undefined', 'AbortError', 'EverwireError config undefined']);
   assert.deepEqual(seen.steps.filter((type) => type === 'answer'), []);
+});
+
+test('N-10, S2-13: a tab that was left and comes back has its channels again', async (t) => {
+  const options = whole(t);
+  await inBare(t, options, 2, async ([, page]) => {
+    const [connection] = ours(t, options);
+    const orders = () => connection.received.slice(1).map((text) => JSON.parse(text)).filter(({ cmd }) => !cmd);
+    await page.run(() => {
+      globalThis.news = [];
+      globalThis.client.channel('news').on('a', ({ n }) => globalThis.news.push(n));
+    });
+    for (const round of [1, 2]) {
+      await t.peer.until(() => orders().length === 2 * round - 1);
+      await page.run(() => addEventListener('pageshow', ({ persisted }) => (globalThis.persisted = persisted)));
+      await page.send('Page.navigate', { url: `${t.peer.http}/tests/web/blank.html?elsewhere` });
+      await t.peer.until(() => orders().length === 2 * round);
+      await page.until(() => location.search === '?elsewhere' && globalThis.everwire !== undefined);
+      await page.run(() => history.back());
+      await page.until(() => globalThis.persisted);
+    }
+    await t.peer.until(() => orders().length === 5);
+    connection.say('{"type":"a","channel":"news","n":1}');
+    await page.until(() => globalThis.news.length === 1);
+    assert.deepEqual(orders().map((order) => Object.keys(order)[0]), ['subscribe', 'unsubscribe', 'subscribe', 'unsubscribe', 'subscribe']);
+    assert.equal(ours(t, options).length, 1);
+  });
 });
