@@ -22,7 +22,7 @@ const POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsa
 
 /**
  * Starts on a free port of the loopback interface. `connections` tells what happened, the newest last; of each, how many with the
- * same key were open when it came.
+ * same key were open when it came: nothing had come from them that says they are done.
  */
 export async function startPeer() {
   const connections = Object.assign([], { changed: [] });
@@ -67,8 +67,8 @@ async function serveFile(request, response) {
 function accept(socket, request, connections) {
   const url = new URL(request.url, 'http://peer');
   const query = Object.fromEntries(url.searchParams);
-  const beside = connections.filter((other) => !other.closed && other.query.api_key === query.api_key).length;
-  const connection = { path: url.pathname, query, beside, auth: undefined, received: [], closed: undefined, say: (text) => socket.send(text), drop: () => socket.terminate(), pause: () => socket.pause(), resume: () => socket.resume() };
+  const beside = connections.filter((other) => other.isOpen() && other.query.api_key === query.api_key).length;
+  const connection = { path: url.pathname, query, beside, auth: undefined, received: [], closed: undefined, isOpen: () => socket.readyState === socket.OPEN, say: (text) => socket.send(text), drop: () => socket.terminate(), pause: () => socket.pause(), resume: () => socket.resume() };
   const changed = () => connections.changed.splice(0).forEach((wake) => wake());
   connections.push(connection);
   const id = `connection-${connections.length}`;
