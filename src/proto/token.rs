@@ -262,6 +262,7 @@ mod tests {
         assert_eq!((left, renewed_in(&tokens)), (Some(1), Duration::from_secs(60)));
         // Without `iat` an `exp` in the past tells nothing: the server will.
         assert_eq!(kept(None, exp, Some(exp + 5)).1, None);
+        assert_eq!(kept(None, exp, Some(exp)).1, None);
         assert_eq!(kept(None, exp, None).1, None);
         assert_eq!(kept(None, exp, Some(exp - 100)).1, Some(100));
     }
@@ -279,6 +280,20 @@ mod tests {
         assert!(tokens.is_usable(at(20)));
         tokens.clock(at(20), Duration::from_secs(5_010 + 600));
         assert!(!tokens.is_usable(at(20)));
+    }
+
+    // N-7: clients whose tokens were made together do not ask together.
+    #[test]
+    fn renewals_are_spread_over_a_quarter_of_the_margin() {
+        let wait = |seed| {
+            let mut tokens = Tokens::default();
+            tokens.keep(jwt(r#"{"iat":1000,"exp":1600}"#));
+            tokens.read(at(0), &mut Random::new(seed));
+            (tokens.renew_at(at(0)).expect("a time") - at(0)).as_millis()
+        };
+        let waits: Vec<_> = (1..200).map(wait).collect();
+        let (earliest, latest) = (*waits.iter().min().expect("some"), *waits.iter().max().expect("some"));
+        assert!((525_000..527_000).contains(&earliest) && (538_000..=540_000).contains(&latest), "{earliest} {latest}");
     }
 
     // Codes 41 and 42.

@@ -1,9 +1,9 @@
 //! The page that a session lives in, and time that was lost.
 
-use super::{bed::*, test};
+use super::{bed::*, resume::everwire, test};
 use everwire::{
-    State,
-    proto::{Input, PageChange, Reason, Settings},
+    Side, State,
+    proto::{Input, Lifecycle, PageChange, Reason, Settings},
 };
 use std::time::Duration;
 
@@ -32,6 +32,25 @@ fn a_page_that_comes_and_goes_begins_no_connection_by_itself() {
         assert_eq!(page(&mut bed, change), []);
     }
     assert_eq!(bed.session.next_timeout(), None);
+}
+
+// N-4: a close for good would end the session that the next connection is to go on with. Where there is none, it is said.
+#[test]
+fn a_page_that_is_left_keeps_a_session_and_ends_what_has_none() {
+    let code = |bed: &mut Bed| {
+        page(bed, PageChange::Left);
+        match bed.steps.last() {
+            Some(Lifecycle::Closing { code, by: Side::Client, .. }) => *code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(code(&mut Bed::connected(with_static_token())), 1000);
+    let mut bed = Bed::new(everwire());
+    bed.give(Input::Connect);
+    bed.drain();
+    bed.give(Input::Opened { generation: 1 });
+    bed.text(1, r#"{"type":"wire.hello","session":"s1","connection_id":"c","resumed":false,"last":0,"received":0}"#);
+    assert_eq!(code(&mut bed), 4000);
 }
 
 // N-4, pitfall 6: no dial while hidden, and no try is spent.

@@ -84,6 +84,24 @@ fn a_token_is_renewed_before_it_ends_and_shown_where_the_dialect_knows_how() {
     }
 }
 
+// N-7: a server that finds fault with the date gets the next tokens earlier; one that finds fault with the token does not.
+#[test]
+fn a_date_that_was_doubted_is_given_more_room() {
+    for (action, earliest, latest) in [("refresh", 520, 540), ("refresh-once", 440, 480)] {
+        let mut dialect = json!({"name": "t", "first_frame": {"token": "${token}"}});
+        dialect["errors"] = json!({"types": ["error"], "code": ["code"], "codes": [{"codes": [41], "action": action}]});
+        let dialect = Dialect::from_json(&dialect.to_string()).unwrap();
+        let mut bed = connected(Settings { dialect: dialect.into(), ..settings(false) }, 0);
+        bed.text(1, r#"{"type":"error","code":41}"#);
+        assert_eq!(bed.next_timer().last(), Some(&Did::FetchToken(2)), "{action}");
+        let came = bed.now.since_start().as_secs();
+        let did = bed.token(2, &token(came));
+        open(&mut bed, dialled(&did));
+        assert_eq!(bed.pass(Duration::from_secs(earliest)), [], "{action}");
+        assert_eq!(bed.pass(Duration::from_secs(latest - earliest)), [Did::FetchToken(2)], "{action}");
+    }
+}
+
 // N-7: without a calendar the dates of the token itself must do.
 #[test]
 fn a_platform_without_a_calendar_renews_too() {
