@@ -260,6 +260,18 @@ test('every option of the builder is read, and what is wrong with one is named',
   ]);
 });
 
+test('what was clamped is told to those who listen before the connect', async (t) => {
+  const steps = await inPage(t, async ({ createClient }, options) => {
+    const client = await createClient({ ...options, healthCheckInterval: 60_000 });
+    const steps = [];
+    client.onLifecycle((step) => step.type === 'clamped' && steps.push([step.setting, step.asked, step.used]));
+    await client.connect();
+    await client.close();
+    return steps;
+  }, options(t.peer));
+  assert.deepEqual(steps, [['healthCheckInterval', 60_000, 25_000]]);
+});
+
 test('S2-8, S3-3: a connection is replaced at its age, and a breaker stops the tries', async (t) => {
   const seen = await inPage(t, async ({ connect, createClient }, [options, nowhere]) => {
     const client = await connect({ ...options, maxConnectionAge: 1000 });

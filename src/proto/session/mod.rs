@@ -49,7 +49,7 @@ use health::Health;
 use incoming::Roles;
 use outlook::Outlook;
 use overlap::Successor;
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 /// How far the current connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,8 @@ pub struct Session<P: Payload> {
     stats: Stats,
     record: Record,
     outputs: VecDeque<Output<P>>,
+    /// What was clamped, until it is told: with the first connect, when those who want to know listen.
+    clamped: Vec<Lifecycle>,
     now: Timestamp,
 }
 
@@ -180,7 +182,8 @@ impl<P: Payload> Session<P> {
             channels: Channels::default(),
             stats: Stats::default(),
             record: Record::default(),
-            outputs: clamped.into_iter().map(Output::Lifecycle).collect(),
+            outputs: VecDeque::new(),
+            clamped,
             now: Timestamp::default(),
             settings,
         })
@@ -365,6 +368,9 @@ impl<P: Payload> Session<P> {
     fn connect(&mut self) -> Result<(), Error> {
         if !self.state.is_end() {
             return Err(in_use(self.state));
+        }
+        for step in mem::take(&mut self.clamped) {
+            self.tell(step);
         }
         self.attempt = 0;
         self.refreshed = false;
