@@ -323,6 +323,8 @@ class Channels {
     if (others > 0) return this.#handles.set(name, others);
     this.#handles.delete(name);
     this.#core.unsubscribe(name);
+    // Without channels an event that nobody listens to is not parsed to be counted.
+    if (this.#handles.size === 0) this.#offCount = void this.#offCount();
   }
 
   /** The channel of an event. */

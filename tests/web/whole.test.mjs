@@ -146,13 +146,14 @@ test('S2-13: each channel has its listeners; it is subscribed once, again after 
     const { routed, unroutable } = client.stats();
     news[Symbol.dispose ?? Symbol.for('Symbol.dispose')]();
     await emit(client, ...frames.slice(0, 1));
+    const later = client.stats().unroutable;
     await client.close();
-    return { seen, off, value, ended, routed, unroutable, names: [news.name, Object.keys(news)] };
+    return { seen, off, value, ended, routed, unroutable, later, names: [news.name, Object.keys(news)] };
   }, mine(t.peer, { backoffBase: 10 }));
   assert.deepEqual(seen.seen, [
     'news 1', 'again 1', 'client 1', 'error thrown by a channel', 'sport a.b 2', 'client 2', 'client 3', 'news 4', 'client 4', 'error thrown by a channel', 'news 1', 'client 1', 'client 1',
   ]);
-  assert.deepEqual([seen.off, seen.routed, seen.unroutable], [true, 4, 1]);
+  assert.deepEqual([seen.off, seen.routed, seen.unroutable, seen.later], [true, 4, 1, 1]);
   assert.deepEqual([seen.value, seen.ended], [{ type: 'a.b', event: { type: 'a.b', channel: 'sport', n: 2 } }, true]);
   const [before, after] = t.peer.connections.slice(-2).map(received);
   assert.deepEqual(before, [{ subscribe: 'news' }, { subscribe: 'sport' }]);
