@@ -38,7 +38,7 @@ export class Lead {
       const [core, places] = await make();
       if (signal.aborted) return core.free();
       this.core = core;
-      const events = { listener: (event, type, data) => this.#note([type, data]), raw: true };
+      const events = { listener: (data, type) => this.#note([type, data]), raw: true };
       const steps = { listener: (step) => this.#relay(step) };
       core.on('**', events);
       core.onLifecycle(steps);

@@ -198,18 +198,16 @@ export function member(place, path) {
 
 /** Gives a message to listeners, and lets go of it. */
 export function deliver(entries, place, parse, type) {
-  const message = messages[place];
-  // Who takes messages as they came needs none of them parsed.
-  const raw = entries.every(({ raw }) => raw);
   let event;
   try {
-    event = open(place, parse && !raw);
+    // Who is alone and takes messages as they came needs none of them parsed.
+    event = entries[0].raw && entries.length === 1 ? messages[place] : open(place, parse);
   } catch {
     return NOT_JSON;
   } finally {
     release(place);
   }
-  return call(entries, event, type, message);
+  return call(entries, event, type);
 }
 
 /** Tells the answer to a request: what is wrong, or a message, which is let go of. */
@@ -240,16 +238,16 @@ export function resumption(ask, point) {
 
 /**
  * Calls listeners in their places, each by itself: where one throws the others go on.
- * `type` is that of an event, and `message` what it came as; a step of the life cycle has neither.
+ * `type` is that of an event; a step of the life cycle has none.
  */
-export function call(entries, event, type, message) {
+export function call(entries, event, type) {
   let answer = DELIVERED;
   for (let place = 0; place < entries.length; place += 1) {
     const { listener } = entries[place];
     // One that was taken off, by another in the list even, is not there any more.
     if (listener === undefined) continue;
     try {
-      listener(event, type, message);
+      listener(event, type);
     } catch (error) {
       answer = THROWN;
       thrown.push(error);

@@ -13,7 +13,7 @@ test('connects, says who it is, receives events by type, and closes with 1000', 
   const seen = await inPage(t, async ({ connect }, options) => {
     const client = await connect(options);
     const seen = { state: client.state, id: client.connectionId, calls: [] };
-    client.on('message.new', (event, type) => seen.calls.push([event, type]));
+    client.on('message.new', (...given) => seen.calls.push(given));
     await emit(client, '{"type":"message.new","text":"héllo ⚡"}', '{"type":"other"}', '{"text":"late","type":"message.new"}');
     await client.close();
     return { ...seen, end: client.state, idAfter: client.connectionId, cause: await client.closed };
