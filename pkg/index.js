@@ -5,12 +5,15 @@ export { Client, EverwireError };
 
 /** Connects and waits for the server's hello. */
 export async function connect(options) {
-  const client = await createClient(options);
+  return connected(await createClient(options), options);
+}
+
+async function connected(client, { signal }) {
   try {
     await client.connect();
   } catch (error) {
     // Whoever gave it up knows why.
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     throw error;
   }
   return client;
@@ -39,7 +42,7 @@ function begun(client, { signal, timer }) {
 }
 
 /** For `everwire/tabs`. */
-export const internals = { createCore, begun };
+export const internals = { createCore, begun, connected };
 
 let loading;
 function load() {

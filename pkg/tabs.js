@@ -8,15 +8,7 @@ const VERSION = 1;
 
 /** Connects, by way of another tab if one is connected, and waits for the server's hello. */
 export async function connectShared(options) {
-  const client = await createSharedClient(options);
-  try {
-    await client.connect();
-  } catch (error) {
-    // Whoever gave it up knows why.
-    options.signal?.throwIfAborted();
-    throw error;
-  }
-  return client;
+  return internals.connected(await createSharedClient(options), options);
 }
 
 /** Makes a client that does not connect yet, so that listeners can be there first. */
