@@ -300,16 +300,7 @@ impl ClientBuilder {
         }
         let max_message_size = self.socket.max_message_size;
         let sequence = self.sequence.take();
-        let numbered = self.settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
-        let wants_numbers =
-            [("on_resume", self.settings.on_resume.is_some()), ("resume_from", self.settings.resume_from.is_some())];
-        for (name, wanted) in wants_numbers {
-            if wanted && sequence.is_none() && !numbered {
-                let error = Error::new(ErrorKind::Config, "needs events with numbers: set `sequence`");
-                return Err(error.with_path(name));
-            }
-        }
-        let parts = self.into_parts(SocketConnector::new)?;
+        let parts = self.into_parts(sequence.is_some(), SocketConnector::new)?;
         let config = Arc::new(Config::new(&parts.settings, max_message_size, event_capacity));
         let field = parts.settings.dialect.channels.as_ref().map(|rule| rule.field.clone());
         let channels = field.map(|field| Arc::new(Channels::new(field)));
@@ -330,9 +321,11 @@ impl ClientBuilder {
         Ok(client)
     }
 
-    /// What a driver needs, with the kind of connector that the caller wants.
+    /// What a driver needs, with the kind of connector that the caller wants. `sequence` says whether a function finds the
+    /// numbers of events.
     pub(crate) fn into_parts<C>(
         mut self,
+        sequence: bool,
         connector: impl FnOnce(SocketConfig) -> Result<C, Error>,
     ) -> Result<Parts<C>, Error> {
         if let Some(error) = self.wrong.take() {
@@ -349,6 +342,13 @@ impl ClientBuilder {
         }
         if self.provider.is_none() && matches!(self.settings.token, TokenSource::Provider) {
             return Err(Error::new(ErrorKind::Config, "a provider is needed").with_path("token"));
+        }
+        let numbered = sequence || self.settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
+        let wants_numbers =
+            [("on_resume", self.settings.on_resume.is_some()), ("resume_from", self.settings.resume_from.is_some())];
+        if let Some((name, _)) = wants_numbers.into_iter().find(|(_, wanted)| *wanted && !numbered) {
+            let error = Error::new(ErrorKind::Config, "needs events with numbers: set `sequence`");
+            return Err(error.with_path(name));
         }
         platform::check(&self.settings)?;
         let connector = connector(self.socket)?;

@@ -81,7 +81,8 @@ impl JsClient {
         let reader = Reader::new(dialect, socket);
         #[cfg(feature = "npm-all")]
         let channel_field = dialect.channels.as_ref().map(|rule| rule.field.clone());
-        let parts = builder.into_parts(|config| SocketConnector::<JsPayload>::with_reader(config, reader))?;
+        let parts = builder
+            .into_parts(sequence.is_some(), |config| SocketConnector::<JsPayload>::with_reader(config, reader))?;
         let listeners = Rc::new(Listeners::default());
         let dispatch = JsDispatch::new(listeners.clone());
         let handle = driver::start(parts.settings, sequence, parts.provider, parts.connector, dispatch)?;

@@ -199,12 +199,6 @@ fn resume(
             message.as_string().map(Message::Text)
         })
     });
-    let numbered = settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
-    for (name, wanted) in [("onResume", settings.on_resume.is_some()), ("resumeFrom", settings.resume_from.is_some())] {
-        if wanted && sequence.is_none() && !numbered {
-            fields.wrong(name, "needs events with numbers: set `sequence`");
-        }
-    }
     let sequence = Kept::new(sequence?.into());
     Some(Sequence::new(move |payload: &JsPayload| payload.number_by(sequence.value()?.unchecked_ref())))
 }
