@@ -205,3 +205,28 @@ test('N-10, pitfall 12: clients that share and were closed leave nothing behind,
     'a listener of the one that followed',
   ]);
 });
+
+test('S0-25: of the stack of 64 KiB no session needs more than half, however deep its documents', async (t) => {
+  const free = await inPage(t, async ({ connect, EverwireError }, options) => {
+    const deep = (levels) => `${'{"a":['.repeat(levels / 2)}1${']}'.repeat(levels / 2)}`;
+    const dialect = {
+      name: 'deep',
+      url: { path: '/api/v2/connect' },
+      first_frame: { token: '${token}', user_details: '${user_details}', deep: JSON.parse(deep(110)) },
+      hello: { types: ['connection.ok'], connection_id: 'connection_id' },
+      errors: { types: ['connection.error'], code: ['error.code'], default: 'event' },
+      requests: { id: 'id', reply_id: 'id' },
+    };
+    const user_details = { id: 'alice', deep: JSON.parse(deep(100)) };
+    const client = await connect({ ...options, dialect, params: { ...options.params, user_details } });
+    await emit(client, `{"type":"connection.error","error":${deep(120)}}`, `{"id":1,"type":"deep","a":${deep(126)}}`, deep(1000));
+    client.request({ type: 'deep', deep: JSON.parse(deep(120)) }).catch(() => {});
+    const error = await connect({ ...options, dialect: { ...dialect, hello: JSON.parse(deep(110)) } }).catch((error) => error);
+    if (!(error instanceof EverwireError)) throw error;
+    await client.close();
+    const { default: init } = await import('/pkg/dist/everwire.js');
+    // It grows from its end down to 0, and was all zero.
+    return new Uint8Array((await init()).memory.buffer, 0, 64 * 1024).findIndex((byte) => byte !== 0);
+  }, options(t.peer));
+  assert.ok(free > 32 * 1024, `${free} bytes were never used`);
+});
