@@ -1,6 +1,6 @@
 // Opens headless Chromium for the browser tests and the benchmark.
-import { execFileSync } from 'node:child_process';
 import { chromium } from 'playwright-core';
+import { findProgram } from './remote.mjs';
 
 export const ARGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -9,15 +9,9 @@ export const ARGS = [
 
 /** The browser named by CHROME, else the first one found. */
 export function find() {
-  const names = [process.env.CHROME, 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].filter(Boolean);
-  for (const name of names) {
-    try {
-      return execFileSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).trim();
-    } catch {
-      // the next one
-    }
-  }
-  throw new Error('no Chromium found: set CHROME, or run scripts/setup test');
+  const found = findProgram([process.env.CHROME, 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']);
+  if (!found) throw new Error('no Chromium found: set CHROME, or run scripts/setup test');
+  return found;
 }
 
 export function launch(more = []) {

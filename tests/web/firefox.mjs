@@ -1,14 +1,8 @@
 // Firefox, driven by WebDriver BiDi: what Debian has is not what playwright wants.
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { WebSocket } from 'ws';
+import { RemotePage, findProgram, startBrowser } from './remote.mjs';
 
-/** How long the browser may take for an answer. */
-const PATIENCE = 20_000;
 /** Nothing but the pages of the tests is asked for. */
 const SETTINGS = {
   'app.update.enabled': false,
@@ -22,38 +16,17 @@ const SETTINGS = {
 
 /** The Firefox named by FIREFOX, else the first one found, if there is any. */
 export function findFirefox() {
-  for (const name of [process.env.FIREFOX, 'firefox-esr', 'firefox'].filter(Boolean)) {
-    try {
-      return execFileSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).trim();
-    } catch {
-      // the next one
-    }
-  }
-  return undefined;
+  return findProgram([process.env.FIREFOX, 'firefox-esr', 'firefox']);
 }
 
 /** Starts it; `stop` ends it. */
 export async function launchFirefox() {
-  const profile = await mkdtemp(join(tmpdir(), 'everwire-firefox-'));
-  const lines = Object.entries(SETTINGS).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`);
-  await writeFile(join(profile, 'user.js'), lines.join('\n'));
-  const args = ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0', 'about:blank'];
-  const browser = spawn(findFirefox(), args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const socket = new WebSocket(`${await address(browser.stderr)}/session`);
-  await once(socket, 'open');
-  const waiting = new Map();
-  let last = 0;
-  socket.on('message', (data) => {
-    const { id, type, result, error, message } = JSON.parse(data.toString());
-    waiting.get(id)?.(type === 'error' ? Promise.reject(new Error(`${error}: ${message}`)) : result);
-    waiting.delete(id);
-  });
-  const send = (method, params = {}) => {
-    last += 1;
-    socket.send(JSON.stringify({ id: last, method, params }));
-    const answer = new Promise((resolve) => waiting.set(last, resolve));
-    return within(answer, `no answer to ${method}`);
-  };
+  const browser = await startBrowser(findFirefox(), async (profile) => {
+    const lines = Object.entries(SETTINGS).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`);
+    await writeFile(join(profile, 'user.js'), lines.join('\n'));
+    return ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0', 'about:blank'];
+  }, /^WebDriver BiDi listening on (\S+)/, '/session');
+  const send = (method, params = {}) => browser.send({ method, params });
   await send('session.new', { capabilities: {} });
   return {
     newPage: async (url) => {
@@ -62,22 +35,21 @@ export async function launchFirefox() {
       await page.go(url);
       return page;
     },
-    stop: async () => {
-      const ended = once(browser, 'exit');
-      // It ends with this, and may not answer any more.
-      await send('browser.close').catch(() => browser.kill());
-      await within(ended, 'it does not end').catch(() => browser.kill('SIGKILL'));
-      socket.close();
-      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-    },
+    // It ends with this, and may not answer any more.
+    stop: () => browser.stop(() => send('browser.close')),
   };
 }
 
-class Page {
+class Page extends RemotePage {
   #send;
   #context;
 
   constructor(send, context) {
+    super(async (expression) => {
+      const { result, exceptionDetails } = await send('script.evaluate', { expression, target: { context }, awaitPromise: true });
+      if (exceptionDetails) throw new Error(exceptionDetails.text);
+      return result.value;
+    });
     this.#send = send;
     this.#context = context;
   }
@@ -104,35 +76,8 @@ class Page {
     return this.#send('emulation.setNetworkConditions', { networkConditions: is ? null : { type: 'offline' }, contexts: [this.#context] });
   }
 
-  /** Runs a function in the page, with a value; gives what it gives. */
-  async run(run, value) {
-    const expression = `(async () => JSON.stringify(await (${run})(${JSON.stringify(value)})))()`;
-    const target = { context: this.#context };
-    const { result, exceptionDetails } = await this.#send('script.evaluate', { expression, target, awaitPromise: true });
-    if (exceptionDetails) throw new Error(exceptionDetails.text);
-    return result.type === 'undefined' ? undefined : JSON.parse(result.value);
+  /** Closes it, as a user closes a tab. */
+  close() {
+    return this.send('browsingContext.close');
   }
-
-  /** Waits until a function in the page gives something true. */
-  async until(run, value) {
-    const end = Date.now() + PATIENCE;
-    while (!(await this.run(run, value).catch(() => false))) {
-      if (Date.now() > end) throw new Error(`it never came about: ${run}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
-async function address(stderr) {
-  for await (const line of createInterface(stderr)) {
-    const found = /^WebDriver BiDi listening on (\S+)/.exec(line);
-    if (found) return found[1];
-  }
-  throw new Error('Firefox tells no address');
-}
-
-function within(promise, message) {
-  let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(message)), PATIENCE)));
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -1,13 +1,5 @@
 // The package in Firefox, where there is one: `scripts/setup firefox` installs Debian's.
-import { findFirefox } from './firefox.mjs';
-import { assert, options, test } from './harness.mjs';
-
-const HERE = findFirefox() !== undefined;
-if (!HERE) console.log('left out: the tests in Firefox, of which there is none (scripts/setup firefox)');
-
-function inFirefox(name, run) {
-  if (HERE) test(`Firefox: ${name}`, run);
-}
+import { assert, inFirefox, options } from './harness.mjs';
 
 /** A page with a connected client: `globalThis.client`, and what it heard: `globalThis.heard`. */
 async function open(t, more, { path = '/tests/web/blank.html', timer = false } = {}) {

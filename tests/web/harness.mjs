@@ -1,5 +1,6 @@
 // How browser tests are written: `test(name, {page, peer, …} => …)`, and code that runs in the page beside the package.
 import assert from 'node:assert/strict';
+import { findFirefox } from './firefox.mjs';
 
 export { assert };
 
@@ -9,6 +10,14 @@ export const tests = [];
 /** `complaints` are the errors that the page's console must show, and may. */
 export function test(name, run, { complaints, context } = {}) {
   tests.push({ name, run, complaints, context });
+}
+
+const FIREFOX = findFirefox() !== undefined;
+if (!FIREFOX) console.log('left out: the tests in Firefox, of which there is none (scripts/setup firefox)');
+
+/** A test in Firefox, where there is one. */
+export function inFirefox(name, run) {
+  if (FIREFOX) test(`Firefox: ${name}`, run);
 }
 
 /** Runs a function in a page that has imported the package: it gets the package and a value, and gives back a value. */

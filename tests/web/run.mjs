@@ -20,6 +20,7 @@ import './guide.test.mjs';
 import './readme.test.mjs';
 import './start.test.mjs';
 import './tabs.test.mjs';
+import './tabs-life.test.mjs';
 import './timers.test.mjs';
 import './whole.test.mjs';
 

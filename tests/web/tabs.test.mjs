@@ -1,23 +1,6 @@
-// One connection for many tabs (N-10): several pages of one browser, a server that counts its connections, and leaders that are
-// closed, crash, freeze, hang or are hidden.
-import { request } from 'node:http';
-import { launchBare } from './bare.mjs';
+// One connection for many tabs (N-10): several pages of one browser, and a server that counts its connections.
 import { assert, options, test } from './harness.mjs';
-
-let last = 0;
-
-/** Options that no other test shares with. */
-function own(t, more) {
-  last += 1;
-  return { ...options(t.peer), backoffBase: 20, params: { api_key: `tabs-${last}`, user_id: 'alice' }, ...more };
-}
-
-const ours = (t, options) => t.peer.connections.filter(({ query }) => query.api_key === options.params.api_key);
-
-/** At most one socket at any time, as the server sees it. */
-function neverTwo(t, options) {
-  assert.deepEqual(ours(t, options).map(({ beside }) => beside), ours(t, options).map(() => 0));
-}
+import { neverTwo, numbers, ours, own, say, start, whole } from './sharing.mjs';
 
 /** A page with a client that shares: `globalThis.client`, and what it heard: `seen`, `steps`. */
 async function tab(t, options, page) {
@@ -26,26 +9,12 @@ async function tab(t, options, page) {
   return page;
 }
 
-const start = async (options) => {
-  const { createSharedClient } = await import('/pkg/tabs.js');
-  const client = await createSharedClient(options);
-  Object.assign(globalThis, { client, seen: [], steps: [], connectedAt: [] });
-  client.onAny((event, type) => globalThis.seen.push(event.n ?? event.seq ?? type));
-  client.onLifecycle((step) => {
-    globalThis.steps.push(step.type === 'state' ? step.new : step.type);
-    if (step.type === 'connected') globalThis.connectedAt.push(Date.now());
-  });
-  await client.connect();
-};
-
 async function tabs(t, options, count) {
   const pages = [await tab(t, options, t.page)];
   while (pages.length < count) pages.push(await tab(t, options, await t.context.newPage()));
   return pages;
 }
 
-const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, place) => from + place);
-const say = (connection, from, to) => numbers(from, to).forEach((n) => connection.say(`{"type":"count.up","n":${n}}`));
 const heard = (page, n) => page.waitForFunction((n) => globalThis.seen.at(-1) === n, n);
 const counted = (page) => page.evaluate(() => globalThis.seen.filter((seen) => typeof seen === 'number'));
 const leads = (page) => page.evaluate(() => globalThis.client.leader);
@@ -332,156 +301,6 @@ test('N-10: without Web Locks every tab has a client of its own, and says so', a
   assert.equal(ours(t, options).length, 2);
 });
 
-/** The same in a browser in which pages can crash, freeze, be hidden and be kept. */
-async function inBare(t, options, count, run) {
-  const browser = await launchBare(['--disable-features=ProcessPerSiteUpToMainFrameThreshold']);
-  try {
-    const pages = [];
-    while (pages.length < count) {
-      const page = await browser.newPage(`${t.peer.http}/tests/web/blank.html`);
-      await page.until(() => globalThis.everwire !== undefined);
-      await page.run(start, options);
-      pages.push(page);
-    }
-    await run(pages, browser);
-  } finally {
-    await browser.close();
-  }
-}
-
-test('N-10: when the tab that leads crashes, another has the connection within a second', async (t) => {
-  const options = own(t);
-  await inBare(t, options, 3, async ([first, second, third]) => {
-    say(ours(t, options)[0], 1, 100);
-    for (const page of [second, third]) await page.until(() => globalThis.seen.at(-1) === 100);
-    const began = Date.now();
-    first.send('Page.crash').catch(() => {});
-    await second.until(() => globalThis.connectedAt.length === 2);
-    const took = (await second.run(() => globalThis.connectedAt[1])) - began;
-    console.log(`     fail-over after a crash: ${took} ms`);
-    assert.ok(took < 1000, `${took} ms`);
-    say(ours(t, options)[1], 101, 200);
-    for (const page of [second, third]) {
-      await page.until(() => globalThis.seen.at(-1) === 200);
-      assert.deepEqual(await page.run(() => globalThis.seen.filter((seen) => typeof seen === 'number')), numbers(1, 200));
-    }
-    neverTwo(t, options);
-  });
-});
-
-test('N-10: a tab that is frozen while it leads gives the connection on, and follows when it wakes', async (t) => {
-  const options = own(t);
-  await inBare(t, options, 2, async ([first, second]) => {
-    await second.show();
-    await first.until(() => document.hidden);
-    const began = Date.now();
-    await first.send('Page.setWebLifecycleState', { state: 'frozen' });
-    await second.until(() => globalThis.client.leader && globalThis.client.state === 'connected');
-    console.log(`     fail-over after a freeze: ${(await second.run(() => globalThis.connectedAt[1])) - began} ms`);
-    say(ours(t, options)[1], 1, 3);
-    await second.until(() => globalThis.seen.at(-1) === 3);
-    await first.send('Page.setWebLifecycleState', { state: 'active' });
-    await first.until(() => globalThis.client.state === 'connected' && !globalThis.client.leader);
-    say(ours(t, options)[1], 4, 6);
-    await first.until(() => globalThis.seen.at(-1) === 6);
-    assert.deepEqual(await first.run(() => globalThis.seen.filter((seen) => typeof seen === 'number')), [4, 5, 6]);
-    // That it heard nothing meanwhile is told.
-    assert.equal(await first.run(() => globalThis.steps.filter((step) => step === 'gap').length), 1);
-    assert.equal(ours(t, options).length, 2);
-    neverTwo(t, options);
-  });
-});
-
-test('N-10, N-4: a hidden tab whose connection is lost gives the lead to one that is seen', async (t) => {
-  const options = own(t);
-  await inBare(t, options, 2, async ([first, second]) => {
-    await second.show();
-    await first.until(() => document.hidden);
-    assert.equal(await first.run(() => globalThis.client.leader), true);
-    ours(t, options)[0].drop();
-    await second.until(() => globalThis.client.leader && globalThis.client.state === 'connected');
-    neverTwo(t, options);
-  });
-});
-
-test('N-10, N-4: pages that share are kept by the browser, the one that leads and the one that follows', async (t) => {
-  const options = own(t);
-  await inBare(t, options, 2, async (pages) => {
-    for (const page of pages) {
-      await page.run(() => addEventListener('pageshow', ({ persisted }) => (globalThis.persisted = persisted)));
-      await page.send('Page.navigate', { url: `${t.peer.http}/tests/web/blank.html?elsewhere` });
-      await page.until(() => location.search === '?elsewhere' && globalThis.everwire !== undefined);
-      await page.run(() => history.back());
-      await page.until(() => globalThis.persisted);
-      await page.until(() => globalThis.client.state === 'connected');
-    }
-    neverTwo(t, options);
-  });
-});
-
-test('N-10, N-9: where the dialect resumes no event is lost or doubled when a leader closes, crashes, freezes or loses its socket', async (t) => {
-  const demo = await t.demo();
-  const token = await (await fetch(`${demo.http}/demo/token?user_id=tabs`)).text();
-  const options = { url: `${demo.http}/everwire/v1`, dialect: 'everwire', token, params: { user_id: 'tabs', api_key: 'demo' }, backoffBase: 10 };
-  await inBare(t, options, 5, async (pages) => {
-    const [first, second, third, fourth, last] = pages;
-    const more = async (page) => {
-      const now = await page.run(() => globalThis.seen.length);
-      await page.until((now) => globalThis.seen.length > now + 5, now);
-    };
-    const next = async (page, name, end) => {
-      await more(last);
-      const began = Date.now();
-      end();
-      await page.until(() => globalThis.client.leader && globalThis.client.state === 'connected');
-      console.log(`     fail-over, resumed, after a ${name}: ${(await page.run(() => globalThis.connectedAt.at(-1))) - began} ms`);
-    };
-    await next(second, 'close', () => first.run(() => globalThis.client.close()));
-    await next(third, 'crash', () => second.send('Page.crash').catch(() => {}));
-    await more(last);
-    // One that is hidden would give the lead away.
-    await third.show();
-    await third.until(() => !document.hidden);
-    await dropAll(demo);
-    await more(last);
-    await last.show();
-    await third.until(() => document.hidden);
-    await next(fourth, 'freeze', () => third.send('Page.setWebLifecycleState', { state: 'frozen' }));
-    await more(last);
-    for (const page of [fourth, last]) {
-      const { seen, steps } = await page.run(() => ({ seen: globalThis.seen.filter((seen) => typeof seen === 'number'), steps: globalThis.steps }));
-      assert.ok(seen.length > 20);
-      assert.deepEqual(seen, numbers(seen[0], seen.at(-1)));
-      assert.ok(!steps.includes('gap'));
-      // Once for each connection after the first.
-      assert.equal(steps.filter((step) => step === 'replay-started').length, 4);
-    }
-  });
-});
-
-/** Has the demo drop all its sockets. Not by `fetch`: the connection that this may keep from before is one of them. */
-function dropAll(demo) {
-  return new Promise((resolve, reject) => {
-    const order = request(`${demo.http}/demo/drop`, { method: 'POST', agent: false, headers: { origin: demo.http } }, (answer) => {
-      answer.resume().on('end', resolve);
-    });
-    order.on('error', reject).end();
-  });
-}
-
-/** A dialect with requests and channels, over the peer's echo. */
-function whole(t) {
-  const { params: { api_key: key } } = own(t);
-  const dialect = {
-    name: 'mine',
-    first_frame: { cmd: 'emit', frames: ['{"type":"hi","id":"c"}'] },
-    hello: { types: ['hi'], connection_id: 'id' },
-    requests: { id: 'id', error: 'error' },
-    channels: { field: 'channel', subscribe: { subscribe: '${channel}' }, unsubscribe: { unsubscribe: '${channel}' } },
-  };
-  return { url: `${t.peer.ws}/mine?api_key=${key}`, dialect, backoffBase: 20, params: { api_key: key } };
-}
-
 test('N-10, S2-13: channels that any tab wants are subscribed to once, again by the next leader, and left with the last tab that wants them', async (t) => {
   const options = whole(t);
   const pages = await tabs(t, options, 3);
@@ -526,30 +345,4 @@ test('N-10: requests of a tab that follows are answered, fail, and can be taken 
   assert.deepEqual(seen.reply, { type: 'answer', id: 'a', value: [1, { b: null }] });
   assert.deepEqual(seen.failures, ['EverwireError server 7', 'EverwireError timeout undefined', 'AbortError', 'EverwireError config undefined']);
   assert.deepEqual(seen.steps.filter((type) => type === 'answer'), []);
-});
-
-test('N-10, S2-13: a tab that was left and comes back has its channels again', async (t) => {
-  const options = whole(t);
-  await inBare(t, options, 2, async ([, page]) => {
-    const [connection] = ours(t, options);
-    const orders = () => connection.received.slice(1).map((text) => JSON.parse(text)).filter(({ cmd }) => !cmd);
-    await page.run(() => {
-      globalThis.news = [];
-      globalThis.client.channel('news').on('a', ({ n }) => globalThis.news.push(n));
-    });
-    for (const round of [1, 2]) {
-      await t.peer.until(() => orders().length === 2 * round - 1);
-      await page.run(() => addEventListener('pageshow', ({ persisted }) => (globalThis.persisted = persisted)));
-      await page.send('Page.navigate', { url: `${t.peer.http}/tests/web/blank.html?elsewhere` });
-      await t.peer.until(() => orders().length === 2 * round);
-      await page.until(() => location.search === '?elsewhere' && globalThis.everwire !== undefined);
-      await page.run(() => history.back());
-      await page.until(() => globalThis.persisted);
-    }
-    await t.peer.until(() => orders().length === 5);
-    connection.say('{"type":"a","channel":"news","n":1}');
-    await page.until(() => globalThis.news.length === 1);
-    assert.deepEqual(orders().map((order) => Object.keys(order)[0]), ['subscribe', 'unsubscribe', 'subscribe', 'unsubscribe', 'subscribe']);
-    assert.equal(ours(t, options).length, 1);
-  });
 });
