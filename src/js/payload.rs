@@ -2,7 +2,7 @@
 
 use crate::{
     platform::{FromBrowser, Inbox},
-    proto::{Class, Dialect, Json, Parts, Payload},
+    proto::{Class, Dialect, Json, Parts, Payload, decimal},
 };
 use js_sys::{Array, Function, JsString};
 use std::{borrow::Cow, rc::Rc};
@@ -53,7 +53,7 @@ const EVERYTHING: bool = cfg!(feature = "npm-all");
 pub(super) fn whole(value: &JsValue) -> Option<u64> {
     match value.as_f64() {
         Some(number) => Some(number as u64).filter(|whole| *whole as f64 == number),
-        None => value.as_string()?.parse().ok(),
+        None => decimal::read(value.as_string()?.as_bytes()),
     }
 }
 

@@ -1,12 +1,7 @@
 //! Channels (S2-13): many streams over one connection. What the server is to know of them is brought about anew on every
 //! connection.
 
-use super::{
-    error::{Error, ErrorKind},
-    fields::Fields,
-    json::Json,
-    template,
-};
+use super::{dialect::check_path, error::Error, fields::Fields, json::Json, template};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -35,9 +30,7 @@ impl ChannelRule {
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
-        if self.field.split('.').any(str::is_empty) {
-            return Err(Error::new(ErrorKind::Config, "must be a path such as `a.b`").with_path("channels.field"));
-        }
+        check_path(&self.field, "channels.field")?;
         template::check(&self.subscribe, "channels.subscribe")?;
         self.unsubscribe.iter().try_for_each(|frame| template::check(frame, "channels.unsubscribe"))
     }

@@ -11,6 +11,7 @@ use super::{
     requests::RequestRule,
     resume::ResumeRule,
     template,
+    text::pieces,
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::time::Duration;
@@ -545,9 +546,17 @@ pub(super) fn indexed(list: &str, index: usize, rest: &str) -> String {
     [list, "[", &decimal(index as u64), "]", rest].concat()
 }
 
+/// Checks that this is a path (`a.b`); `name` is where it stands in the dialect.
+pub(super) fn check_path(path: &str, name: &str) -> Result<(), Error> {
+    match pieces(path, b'.').any(str::is_empty) {
+        true => Err(Error::new(ErrorKind::Config, "must be a path such as `a.b`").with_path(name)),
+        false => Ok(()),
+    }
+}
+
 /// The member of a document at a dotted path.
 pub(super) fn member<'a>(document: &'a Json, path: &str) -> Option<&'a Json> {
-    path.split('.').try_fold(document, |value, key| value.get(key)).filter(|value| **value != Json::Null)
+    pieces(path, b'.').try_fold(document, |value, key| value.get(key)).filter(|value| **value != Json::Null)
 }
 
 #[cfg(test)]

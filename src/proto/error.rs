@@ -182,8 +182,7 @@ impl Error {
         if let Some((code, reason)) = &inner.close {
             add(&[" (close ", &decimal((*code).into())]);
             if !reason.is_empty() {
-                let shown: String = reason.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-                add(&[" \"", &shown, "\""]);
+                add(&[" \"", &without_control(reason), "\""]);
             }
             add(&[")"]);
         }
@@ -285,6 +284,15 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text())
     }
+}
+
+/// What a terminal would take for a command is replaced.
+fn without_control(text: &str) -> String {
+    let mut shown = String::new();
+    for char in text.chars() {
+        shown.push(if char.is_control() { '\u{fffd}' } else { char });
+    }
+    shown
 }
 
 /// By hand: the standard library's search would be a good part of what a page downloads.

@@ -3,6 +3,7 @@
 //! A reader and a writer of our own, because of what a page would have to download for a general one: numbers keep
 //! their text, so that nothing here knows floating point, and members are a list, for they are few.
 
+use super::decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use std::fmt;
 
@@ -50,7 +51,7 @@ impl Json {
     /// The whole number, if it is one and fits.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
-            Json::Number(number) => number.parse().ok(),
+            Json::Number(number) => decimal::read_signed(number),
             _ => None,
         }
     }

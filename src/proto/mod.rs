@@ -28,6 +28,7 @@ mod session;
 mod state;
 mod stats;
 mod template;
+pub(crate) mod text;
 mod time;
 mod timers;
 mod token;

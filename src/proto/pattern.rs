@@ -1,10 +1,13 @@
 //! Patterns of event types (S0-19): `message.new`, `message.*` one level, `call.**` many levels, `*` everything.
 
-use super::error::{Error, ErrorKind};
+use super::{
+    error::{Error, ErrorKind},
+    text::{cut, pieces},
+};
 
 /// Whether a pattern is a plain type.
 pub(crate) fn is_exact(pattern: &str) -> bool {
-    !pattern.contains('*')
+    cut(pattern, b'*').1.is_none()
 }
 
 /// Checks a pattern: a star stands alone in its level, and `**` only at the end.
@@ -13,12 +16,12 @@ pub(crate) fn check(pattern: &str) -> Result<(), Error> {
     if pattern.is_empty() {
         return wrong("an event type must not be empty");
     }
-    let mut levels = pattern.split('.').peekable();
+    let mut levels = pieces(pattern, b'.').peekable();
     while let Some(level) = levels.next() {
         match level {
             "**" if levels.peek().is_some() => return wrong("`**` stands at the end of a pattern only"),
             "*" | "**" => {}
-            _ if level.contains('*') => return wrong("a star in a pattern stands alone between dots"),
+            _ if !is_exact(level) => return wrong("a star in a pattern stands alone between dots"),
             _ => {}
         }
     }
@@ -30,8 +33,8 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     if pattern == "*" || pattern == "**" {
         return true;
     }
-    let mut names = name.split('.');
-    for level in pattern.split('.') {
+    let mut names = pieces(name, b'.');
+    for level in pieces(pattern, b'.') {
         match (level, names.next()) {
             ("**", Some(_)) => return true,
             ("*", Some(_)) => {}

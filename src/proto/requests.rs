@@ -2,12 +2,13 @@
 
 use super::{
     decimal::decimal,
-    dialect::member,
+    dialect::{check_path, member},
     error::{Error, ErrorKind},
     fields::Fields,
     json::{Json, Object},
     server_error::excerpt,
     template::plain,
+    text::cut,
     time::Timestamp,
 };
 use serde::Serialize;
@@ -47,9 +48,7 @@ impl RequestRule {
         for (name, path) in
             [("requests.id", self.id.as_str()), ("requests.reply_id", &self.reply_id), ("requests.error", error)]
         {
-            if path.split('.').any(str::is_empty) {
-                return Err(Error::new(ErrorKind::Config, "must be a path such as `a.b`").with_path(name));
-            }
+            check_path(path, name)?;
         }
         Ok(())
     }
@@ -85,15 +84,15 @@ impl RequestRule {
 /// The document with a member set. `None` where something on the way is no object.
 fn with_member(document: Json, path: &str, value: Json) -> Option<Json> {
     let Json::Object(mut members) = document else { return None };
-    let value = match path.split_once('.') {
+    let (name, rest) = cut(path, b'.');
+    let value = match rest {
         None => value,
-        Some((name, rest)) => {
+        Some(rest) => {
             let inner = members.get(name).cloned().unwrap_or(Json::Object(Object::new()));
-            members.insert(name, with_member(inner, rest, value)?);
-            return Some(Json::Object(members));
+            with_member(inner, rest, value)?
         }
     };
-    members.insert(path, value);
+    members.insert(name, value);
     Some(Json::Object(members))
 }
 

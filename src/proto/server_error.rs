@@ -1,6 +1,7 @@
 //! An error the server reported, read by the rules of the dialect.
 
 use super::{
+    decimal,
     dialect::{Action, ErrorRule, member},
     error::{Error, ErrorKind},
     json::Json,
@@ -42,7 +43,7 @@ pub(super) fn read(rule: &ErrorRule, document: &Json) -> ServerError {
 
 /// A number, also one written as a string.
 fn number(value: &Json) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+    value.as_i64().or_else(|| decimal::read_signed(value.as_str()?))
 }
 
 /// The document as text, cut where it is long.

@@ -7,6 +7,7 @@ use super::{
     json::{Json, Object},
     resume::ResumePoint,
     secret::Secret,
+    text::cut,
 };
 use std::borrow::Cow;
 
@@ -145,12 +146,12 @@ fn parts(mut rest: &str) -> impl Iterator<Item = Result<Part<'_>, Error>> {
             rest = tail;
             return Some(Ok(Part::Literal(literal)));
         };
-        let Some((inner, tail)) = placeholder.split_once('}') else {
+        let (inner, Some(tail)) = cut(placeholder, b'}') else {
             rest = "";
             return Some(Err(Error::new(ErrorKind::Config, "a placeholder does not end")));
         };
         rest = tail;
-        let name = inner.strip_suffix('?').unwrap_or(inner);
+        let name = inner.strip_suffix("?").unwrap_or(inner);
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
             return Some(Err(Error::new(ErrorKind::Config, "a placeholder is named by letters, digits, `_` and `-`")));
         }

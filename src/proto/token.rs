@@ -3,7 +3,14 @@
 //! The session has no calendar. It is told what the platform's one says ([`Input::Clock`](super::Input::Clock)), and holds
 //! it against the token: nothing is issued in the future, and nobody hands out what has ended already.
 
-use super::{json::Json, random::Random, secret::Secret, time::Timestamp};
+use super::{
+    decimal,
+    json::Json,
+    random::Random,
+    secret::Secret,
+    text::{cut, pieces},
+    time::Timestamp,
+};
 use std::time::Duration;
 
 /// A token is renewed so long before its end, or when a fifth of its life is left, whichever is later.
@@ -124,20 +131,21 @@ struct Claims {
 /// Reads the claims of a token without checking its signature, which is for the server to do. A token that is no JWT has
 /// none.
 fn claims(token: &str) -> Claims {
-    let payload = token.split('.').nth(1).and_then(base64url).and_then(|bytes| String::from_utf8(bytes).ok());
-    let payload = payload.and_then(|text| Json::parse(&text));
+    let payload = pieces(token, b'.').nth(1).and_then(base64url).and_then(|text| Json::parse(&text));
     let date = |name| {
         let Some(Json::Number(number)) = payload.as_ref()?.get(name) else { return None };
         // A date may have a fraction.
-        number.split('.').next()?.parse::<u64>().ok()?.checked_mul(1_000)
+        let seconds = decimal::read(cut(number, b'.').0.as_bytes())?;
+        (seconds <= u64::MAX / 1_000).then(|| seconds * 1_000)
     };
     Claims { issued: date("iat"), expires: date("exp") }
 }
 
-fn base64url(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+/// Each byte as a character: only numbers are read, and only of names that are ASCII.
+fn base64url(text: &str) -> Option<String> {
+    let mut chars = String::new();
     let (mut held, mut bits) = (0_u32, 0);
-    for char in text.trim_end_matches('=').bytes() {
+    for char in cut(text, b'=').0.bytes() {
         let value = match char {
             b'A'..=b'Z' => char - b'A',
             b'a'..=b'z' => char - b'a' + 26,
@@ -150,10 +158,10 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
         bits += 6;
         if bits >= 8 {
             bits -= 8;
-            bytes.push((held >> bits) as u8);
+            chars.push(char::from((held >> bits) as u8));
         }
     }
-    Some(bytes)
+    Some(chars)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{
     dialect::Dialect,
     error::{Error, ErrorKind},
     template::{self, Params},
+    text::{cut, pieces},
 };
 
 /// A URL taken apart by the platform's own parser, which has normalised and encoded its parts.
@@ -56,9 +57,8 @@ pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) 
         separator = '&';
     };
     if let Some(query) = base.query.as_deref().filter(|query| dialect.url.keep_query && !query.is_empty()) {
-        for pair in query.split('&') {
-            let name = pair.split('=').next().unwrap_or_default();
-            add(pair, &[name, "=", HIDDEN].concat());
+        for pair in pieces(query, b'&') {
+            add(pair, &[cut(pair, b'=').0, "=", HIDDEN].concat());
         }
     }
     for (name, template) in dialect.url.query.iter() {

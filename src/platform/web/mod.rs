@@ -12,7 +12,7 @@ pub(crate) use page::{Watch, watch};
 pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
-use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
+use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts, text::cut};
 use js_sys::Function;
 use std::{
     cell::{Cell, RefCell},
@@ -78,7 +78,7 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
     let url = web_sys::Url::new(text).map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
     Ok(UrlParts {
-        scheme: url.protocol().trim_end_matches(':').to_owned(),
+        scheme: cut(&url.protocol(), b':').0.to_owned(),
         has_credentials: !url.username().is_empty() || !url.password().is_empty(),
         authority: url.host(),
         path: url.pathname(),

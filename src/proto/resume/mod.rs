@@ -9,7 +9,7 @@ pub(super) use numbers::Place;
 pub use rule::{AckRule, GapRule, ResumeRule, SendsRule};
 pub(super) use unacknowledged::Unacknowledged;
 
-use super::{dialect::member, json::Json, message::Message, time::Timestamp};
+use super::{decimal, dialect::member, json::Json, message::Message, time::Timestamp};
 use numbers::{Ids, Numbers};
 use std::{fmt, sync::Arc};
 
@@ -280,8 +280,8 @@ impl Resume {
 /// A whole number that is not negative, also one written as a string.
 pub(super) fn number(value: &Json) -> Option<u64> {
     match value {
-        Json::Number(digits) => digits.parse().ok(),
-        Json::String(digits) => digits.parse().ok(),
+        Json::Number(digits) => decimal::read(digits.as_bytes()),
+        Json::String(digits) => decimal::read(digits.as_bytes()),
         _ => None,
     }
 }

@@ -96,16 +96,16 @@ impl Unacknowledged {
 
 /// Adds a member at the end of an object, where it is found without reading the document.
 fn with_member(text: &str, name: &str, number: u64) -> Option<String> {
-    let body = text.trim_ascii_end().strip_suffix('}')?.trim_ascii_end();
+    let body = text.trim_ascii_end().strip_suffix("}")?.trim_ascii_end();
     let comma = if body.trim_ascii() == "{" { "" } else { "," };
-    body.trim_ascii_start().starts_with('{').then(|| [body, comma, "\"", name, "\":", &decimal(number), "}"].concat())
+    body.trim_ascii_start().starts_with("{").then(|| [body, comma, "\"", name, "\":", &decimal(number), "}"].concat())
 }
 
 /// Takes the member away again that [`with_member`] added.
 fn without_member(text: &str, name: &str, number: u64) -> String {
     let tail = ["\"", name, "\":", &decimal(number), "}"].concat();
     let body = text.strip_suffix(tail.as_str()).unwrap_or(text);
-    [body.strip_suffix(',').unwrap_or(body), "}"].concat()
+    [body.strip_suffix(",").unwrap_or(body), "}"].concat()
 }
 
 #[cfg(test)]
