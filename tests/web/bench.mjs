@@ -12,7 +12,7 @@ import { startPeer } from './peer.mjs';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 15);
 const KINDS = ['socket', 'handler'].filter((kind) => process.argv.includes(`--${kind}`) || !process.argv.some((word) => /^--(socket|handler)$/.test(word)));
-const BUDGET = { socket: 1.05, handler: 1.5 };
+const BUDGET = { socket: 1.05, handler: 1.3 };
 const COUNTS = { socket: 10_000, handler: 40_000 };
 
 const peer = await startPeer();
