@@ -85,9 +85,11 @@ if (formats.length > 0) throw new Error(`these format what they should put toget
 binaryen.setOptimizeLevel(2);
 binaryen.setShrinkLevel(2);
 // More inlining makes the file smaller, but what is sent, the compressed file, larger.
-binaryen.setAlwaysInlineMaxSize(5);
+binaryen.setAlwaysInlineMaxSize(2);
 binaryen.setFlexibleInlineMaxSize(0);
 binaryen.setOneCallerInlineMaxSize(20);
+// The first KiB is the far end of the stack: so an address and what is added to it never wrap around.
+binaryen.setLowMemoryUnused(true);
 // A function has its name as long as they are put in order.
 binaryen.setDebugInfo(true);
 for (let round = 0; round < 3; round += 1) module.optimize();
