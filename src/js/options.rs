@@ -53,31 +53,29 @@ pub(super) struct Read {
 /// A builder with all the options in it.
 pub(super) fn read(options: &str, functions: Functions) -> Result<Read, Error> {
     let Functions { fetch, sequence, on_resume } = functions;
-    let mistake = Mistake::new();
+    let mistake = Mistake::default();
     let options = Json::parse(options).unwrap_or(Json::Null);
-    let mut fields = Fields::of(options, String::new(), &mistake);
+    let mut fields = Fields::of(&options, &mistake);
     let mut builder = ClientBuilder::new(dialect(&mut fields)?);
-    builder.url = fields.text("url");
+    fields.text("url", &mut builder.url);
     match (fields.value("token"), fetch) {
         (_, Some(fetch)) => {
             builder.settings.token = TokenSource::Provider;
             builder.provider = Some(Box::new(move || Box::pin(ask(fetch.clone()))));
         }
-        (Some(Json::String(token)), _) => builder.settings.token = TokenSource::Static(Secret::from(token)),
+        (Some(Json::String(token)), _) => builder.settings.token = TokenSource::Static(Secret::from(token.clone())),
         (Some(_), _) => fields.wrong("token", "must be a string or a function"),
         (None, _) => {}
     }
     let settings = &mut builder.settings;
-    settings.params = fields.object("params");
-    settings.protocols = fields.texts("protocols");
+    fields.object("params", &mut settings.params);
+    fields.texts("protocols", &mut settings.protocols);
     if fields.value("headers").is_some() {
         return Err(headers_unsupported());
     }
-    if let Some(reconnect) = fields.flag("reconnect") {
-        settings.reconnect = reconnect;
-    }
+    fields.flag("reconnect", &mut settings.reconnect);
     match fields.value("jitter") {
-        Some(Json::Number(digits)) => settings.backoff.jitter = js_sys::parse_float(&digits),
+        Some(Json::Number(digits)) => settings.backoff.jitter = js_sys::parse_float(digits),
         Some(_) => fields.wrong("jitter", "must be a number"),
         None => {}
     }
@@ -112,37 +110,37 @@ pub(super) fn read(options: &str, functions: Functions) -> Result<Read, Error> {
     ] {
         *time = time_of(&mut fields, name);
     }
-    if let Some(rule) = fields.fields("breaker") {
-        settings.breaker = Some(breaker(rule));
+    if fields.enter("breaker") {
+        settings.breaker = Some(breaker(&mut fields));
     }
-    if let Some(rule) = fields.fields("outbox") {
-        settings.outbox = outbox(rule);
+    if fields.enter("outbox") {
+        settings.outbox = outbox(&mut fields);
     }
     let mut numbers = None;
     if JsPayload::PARTS.resume {
         numbers = resume(&mut fields, settings, sequence, on_resume);
     }
-    fields.end();
-    mistake.into_inner().map_or(Ok(Read { builder, sequence: numbers }), Err)
+    fields.leave();
+    mistake.or(Read { builder, sequence: numbers })
 }
 
 fn time_of(fields: &mut Fields<'_>, name: &str) -> Option<Duration> {
     fields.number(name, LONGEST).map(Duration::from_millis)
 }
 
-fn breaker(mut fields: Fields<'_>) -> BreakerRule {
+fn breaker(fields: &mut Fields<'_>) -> BreakerRule {
     let mut rule = BreakerRule::default();
     if let Some(failures) = fields.number("failures", MOST) {
         rule.failures = failures as u32;
     }
-    if let Some(pause) = time_of(&mut fields, "pause") {
+    if let Some(pause) = time_of(fields, "pause") {
         rule.pause = pause;
     }
-    fields.end();
+    fields.leave();
     rule
 }
 
-fn outbox(mut fields: Fields<'_>) -> OutboxRule {
+fn outbox(fields: &mut Fields<'_>) -> OutboxRule {
     let mut rule = OutboxRule::default();
     for (name, number) in [("messages", &mut rule.messages), ("bytes", &mut rule.bytes)] {
         if let Some(value) = fields.number(name, MOST) {
@@ -156,21 +154,21 @@ fn outbox(mut fields: Fields<'_>) -> OutboxRule {
 /// How a message is to be sent.
 pub(super) fn of_sending(options: Option<String>) -> Result<SendOptions, Error> {
     let Some(options) = options.and_then(|options| Json::parse(&options)) else { return Ok(SendOptions::default()) };
-    let mistake = Mistake::new();
-    let options = sending(Fields::of(options, String::new(), &mistake));
-    mistake.into_inner().map_or(Ok(options), Err)
+    let mistake = Mistake::default();
+    let options = sending(&mut Fields::of(&options, &mistake));
+    mistake.or(options)
 }
 
-fn sending(mut fields: Fields<'_>) -> SendOptions {
-    let mut options = SendOptions { ttl: time_of(&mut fields, "ttl"), ..SendOptions::default() };
-    if let Some(word) = fields.text("whenFull") {
+fn sending(fields: &mut Fields<'_>) -> SendOptions {
+    let mut options = SendOptions { ttl: time_of(fields, "ttl"), ..SendOptions::default() };
+    if let Some(word) = fields.string("whenFull") {
         const RULES: [WhenFull; 4] = [WhenFull::Error, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait];
         options.when_full = RULES.into_iter().find(|rule| rule.as_str() == word);
         if options.when_full.is_none() {
             fields.wrong("whenFull", "must be error, drop-oldest, drop-newest or wait");
         }
     }
-    fields.end();
+    fields.leave();
     options
 }
 
@@ -180,17 +178,17 @@ fn resume(
     sequence: Option<Function>,
     on_resume: Option<Function>,
 ) -> Option<Sequence<JsPayload>> {
-    match fields.text("resume").as_deref() {
+    match fields.string("resume") {
         None => {}
         Some("none") => settings.resume = ResumeMode::None,
         Some("sequence-id") => settings.resume = ResumeMode::SequenceId,
         Some("full-buffer") => settings.resume = ResumeMode::FullBuffer,
         Some(_) => fields.wrong("resume", "must be none, sequence-id or full-buffer"),
     }
-    if let Some(mut point) = fields.fields("resumeFrom") {
-        let last = point.number("lastSequence", LARGEST);
-        settings.resume_from = Some(ResumePoint::new(point.text("session").as_deref(), last));
-        point.end();
+    if fields.enter("resumeFrom") {
+        let last = fields.number("lastSequence", LARGEST);
+        settings.resume_from = Some(ResumePoint::new(fields.string("session"), last));
+        fields.leave();
     }
     settings.on_resume = on_resume.map(|ask| {
         let ask = Kept::new(ask.into());
@@ -211,7 +209,7 @@ pub(super) fn millis(time: f64) -> Duration {
 fn dialect(fields: &mut Fields<'_>) -> Result<Dialect, Error> {
     match fields.value("dialect") {
         None => Dialect::builtin_for::<JsPayload>("stream"),
-        Some(Json::String(name)) => Dialect::builtin_for::<JsPayload>(&name),
+        Some(Json::String(name)) => Dialect::builtin_for::<JsPayload>(name),
         Some(document) => Dialect::of_json_for::<JsPayload>(document),
     }
 }

@@ -1,7 +1,11 @@
 //! Channels (S2-13): many streams over one connection. What the server is to know of them is brought about anew on every
 //! connection.
 
-use super::{dialect::check_path, error::Error, fields::Fields, json::Json, template};
+use super::{
+    fields::{Fields, Mistake},
+    json::Json,
+    template,
+};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -19,20 +23,20 @@ pub struct ChannelRule {
 }
 
 impl ChannelRule {
-    pub(super) fn read(mut fields: Fields<'_>) -> Self {
-        let rule = Self {
-            field: fields.needed_text("field"),
-            subscribe: fields.needed("subscribe"),
-            unsubscribe: fields.value("unsubscribe"),
-        };
-        fields.end();
-        rule
+    pub(super) fn read(fields: &mut Fields<'_>, rule: &mut Option<Self>) {
+        let rule = rule.insert(Self { field: String::new(), subscribe: Json::Null, unsubscribe: None });
+        fields.needed_text("field", &mut rule.field);
+        fields.needed_json("subscribe", &mut rule.subscribe);
+        fields.json("unsubscribe", &mut rule.unsubscribe);
+        fields.leave();
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
-        check_path(&self.field, "channels.field")?;
-        template::check(&self.subscribe, "channels.subscribe")?;
-        self.unsubscribe.iter().try_for_each(|frame| template::check(frame, "channels.unsubscribe"))
+    pub(super) fn check(&self, mistake: &Mistake) {
+        mistake.unless_path(&self.field, "channels.field");
+        template::check(&self.subscribe, "channels.subscribe", mistake);
+        if let Some(frame) = &self.unsubscribe {
+            template::check(frame, "channels.unsubscribe", mistake);
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::{
     channels::ChannelRule,
-    decimal::decimal,
-    dialect_reader,
+    dialect_check, dialect_reader,
     error::{Error, ErrorKind},
     event::Event,
+    fields::{Fields, Mistake},
     json::{Json, Object},
     message::Payload,
     requests::RequestRule,
@@ -260,13 +260,8 @@ pub struct CloseRule {
     pub action: Action,
 }
 
-pub(super) const fn default_hello_timeout() -> u64 {
-    15_000
-}
-
-pub(super) const fn default_min_grace() -> u64 {
-    1_000
-}
+/// In milliseconds.
+pub(super) const HELLO_TIMEOUT: u64 = 15_000;
 
 /// The messages of a session that lacks nothing.
 type Whole = Event<String, Vec<u8>>;
@@ -353,9 +348,9 @@ impl Dialect {
     }
 
     /// A dialect that asks for nothing.
-    pub(super) fn plain(name: String) -> Self {
+    pub(super) fn plain() -> Self {
         Self {
-            name,
+            name: String::new(),
             url: UrlRule::default(),
             defaults: Object::default(),
             protocols: Vec::new(),
@@ -395,14 +390,16 @@ impl Dialect {
     /// The same for a kind of session that may lack parts: what concerns them is passed over.
     pub(crate) fn from_json_for<P: Payload>(json: &str) -> Result<Self, Error> {
         let not_json = || Error::new(ErrorKind::Config, "is not JSON").with_path("dialect");
-        Self::of_json_for::<P>(Json::parse(json).ok_or_else(not_json)?)
+        Self::of_json_for::<P>(&Json::parse(json).ok_or_else(not_json)?)
     }
 
     /// The same for a document that has been read.
-    pub(crate) fn of_json_for<P: Payload>(document: Json) -> Result<Self, Error> {
-        let dialect = dialect_reader::dialect::<P>(document)?;
-        dialect.check_for::<P>()?;
-        Ok(dialect)
+    pub(crate) fn of_json_for<P: Payload>(document: &Json) -> Result<Self, Error> {
+        let mistake = Mistake::default();
+        let mut dialect = Self::plain();
+        dialect_reader::read::<P>(&mut Fields::of(document, &mistake), &mut dialect);
+        dialect_check::check::<P>(&dialect, &mistake);
+        mistake.or(dialect)
     }
 
     /// The dialect as JSON.
@@ -418,98 +415,19 @@ impl Dialect {
         self.check_for::<Whole>()
     }
 
+    /// The same for a kind of session that may lack parts.
     pub(super) fn check_for<P: Payload>(&self) -> Result<(), Error> {
-        let wrong = |path: &str, message: &'static str| Err(Error::new(ErrorKind::Config, message).with_path(path));
-        if self.name.is_empty() {
-            return wrong("name", "a dialect needs a name");
-        }
-        if self.type_field.is_empty() {
-            return wrong("type_field", "must not be empty");
-        }
-        if let Some(hello) = &self.hello {
-            if hello.types.is_empty() {
-                return wrong("hello.types", "at least one type is needed");
-            }
-            if hello.timeout_ms == 0 {
-                return wrong("hello.timeout_ms", "must be more than 0");
-            }
-        }
-        if let Some(errors) = &self.errors
-            && errors.types.is_empty()
-            && errors.bare.is_none()
-        {
-            return wrong("errors.types", "at least one type is needed, or `bare`");
-        }
-        if let Some(health) = &self.health_check {
-            if health.interval_ms == 0 {
-                return wrong("health_check.interval_ms", "must be more than 0");
-            }
-            if health.silence_ms < health.interval_ms.saturating_add(health.min_grace_ms) {
-                return wrong("health_check.silence_ms", "must exceed interval_ms by min_grace_ms at least");
-            }
-            template::check(&health.frame, "health_check.frame")?;
-        }
-        if P::PARTS.channels
-            && let Some(channels) = &self.channels
-        {
-            channels.check()?;
-        }
-        if P::PARTS.requests
-            && let Some(requests) = &self.requests
-        {
-            requests.check()?;
-        }
-        if P::PARTS.resume
-            && let Some(resume) = &self.resume
-        {
-            resume.check()?;
-        }
-        for (index, rule) in self.close.iter().enumerate() {
-            if rule.to.is_some_and(|to| to < rule.from) {
-                return wrong(&indexed("close", index, ".to"), "must not be less than `from`");
-            }
-            if matches!(rule.action, Action::Event) {
-                return wrong(&indexed("close", index, ".action"), "a close cannot be an event");
-            }
-        }
-        if P::PARTS.renewal
-            && let Some(rule) = &self.token_refresh
-        {
-            template::check(&rule.frame, "token_refresh.frame")?;
-        }
-        for (index, rule) in self.statuses.iter().enumerate() {
-            if matches!(rule.action, Action::Event) {
-                return wrong(&indexed("statuses", index, ".action"), "a refusal cannot be an event");
-            }
-        }
-        for (index, rule) in self.answers.iter().enumerate() {
-            template::check(&rule.frame, &indexed("answers", index, ".frame"))?;
-        }
-        for (index, protocol) in self.protocols.iter().enumerate() {
-            template::check_text(protocol, &indexed("protocols", index, ""))?;
-        }
-        for (name, value) in self.headers.iter() {
-            template::check(value, &["headers.", name].concat())?;
-        }
-        for (name, value) in self.url.query.iter() {
-            template::check(value, &["url.query.", name].concat())?;
-        }
-        for (name, value) in self.defaults.iter() {
-            template::check(value, &["defaults.", name].concat())?;
-        }
-        self.first_frame.iter().try_for_each(|frame| template::check(frame, "first_frame"))
+        let mistake = Mistake::default();
+        dialect_check::check::<P>(self, &mistake);
+        mistake.or(())
     }
 
     /// Whether anything in it asks for the token.
     pub(crate) fn needs_token(&self) -> bool {
-        let in_text = |text: &String| template::mentions_text(text, "token");
-        self.first_frame
-            .iter()
-            .chain(self.url.query.values())
-            .chain(self.defaults.values())
-            .any(template::mentions_token)
-            || self.protocols.iter().any(in_text)
-            || self.headers.values().any(template::mentions_token)
+        let asks = |template| template::asks_for(template, Some("token"));
+        self.first_frame.as_ref().is_some_and(asks)
+            || [&self.url.query, &self.defaults, &self.headers].into_iter().any(|members| members.values().any(asks))
+            || self.protocols.iter().any(|text| template::text_asks_for(text, Some("token")))
     }
 
     /// What a close of the connection means; `None` for one without a code.
@@ -527,30 +445,13 @@ impl Dialect {
 
     /// The time from dialling to the hello.
     pub(crate) fn hello_timeout(&self) -> Duration {
-        Duration::from_millis(self.hello.as_ref().map_or(default_hello_timeout(), |hello| hello.timeout_ms))
+        Duration::from_millis(self.hello.as_ref().map_or(HELLO_TIMEOUT, |hello| hello.timeout_ms))
     }
 }
 
 impl<'de> Deserialize<'de> for Dialect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let dialect = dialect_reader::dialect::<Whole>(Json::deserialize(deserializer)?).map_err(D::Error::custom)?;
-        dialect.check().map_err(D::Error::custom)?;
-        Ok(dialect)
-    }
-}
-
-/// The path of an item: `close[2].to`.
-///
-/// Put together without the machinery of `format!`, as everywhere in the core: a page would have to download it.
-pub(super) fn indexed(list: &str, index: usize, rest: &str) -> String {
-    [list, "[", &decimal(index as u64), "]", rest].concat()
-}
-
-/// Checks that this is a path (`a.b`); `name` is where it stands in the dialect.
-pub(super) fn check_path(path: &str, name: &str) -> Result<(), Error> {
-    match pieces(path, b'.').any(str::is_empty) {
-        true => Err(Error::new(ErrorKind::Config, "must be a path such as `a.b`").with_path(name)),
-        false => Ok(()),
+        Self::of_json_for::<Whole>(&Json::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -576,60 +477,6 @@ mod tests {
         );
         assert!(!Dialect::raw().needs_token());
         assert_eq!(Dialect::builtin("nope").unwrap_err().path(), Some("dialect"));
-    }
-
-    // N-2: a wrong dialect is refused with the path of the wrong field.
-    #[test]
-    fn a_wrong_dialect_names_its_wrong_field() {
-        for (json, path) in [
-            (r#"{"#, "dialect"),
-            (r#"{}"#, "name"),
-            (r#"[]"#, "dialect"),
-            (r#"{"name":"x"} x"#, "dialect"),
-            (r#"{"name":1}"#, "name"),
-            (r#"{"name":""}"#, "name"),
-            (r#"{"name":"x","typo":1}"#, "typo"),
-            (r#"{"name":"x","hello":{"types":[]}}"#, "hello.types"),
-            (r#"{"name":"x","hello":{"types":["a",1]}}"#, "hello.types[1]"),
-            (r#"{"name":"x","hello":{"types":["a"],"timeout_ms":0}}"#, "hello.timeout_ms"),
-            (r#"{"name":"x","errors":{}}"#, "errors.types"),
-            (
-                r#"{"name":"x","errors":{"bare":"e","codes":[{"codes":[1],"action":"retry"},{"codes":[2],"action":"?"}]}}"#,
-                "errors.codes[1].action",
-            ),
-            (r#"{"name":"x","health_check":{"interval_ms":0,"silence_ms":1,"frame":{}}}"#, "health_check.interval_ms"),
-            (
-                r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":5100,"frame":{}}}"#,
-                "health_check.silence_ms",
-            ),
-            (
-                r#"{"name":"x","health_check":{"interval_ms":5000,"silence_ms":9000,"frame":["${"]}}"#,
-                "health_check.frame[0]",
-            ),
-            (r#"{"name":"x","resume":{"sequence":"a","message_id":"b"}}"#, "resume.message_id"),
-            (r#"{"name":"x","requests":{}}"#, "requests.id"),
-            (r#"{"name":"x","channels":{"subscribe":{}}}"#, "channels.field"),
-            (r#"{"name":"x","channels":{"field":"a"}}"#, "channels.subscribe"),
-            (r#"{"name":"x","channels":{"field":"a","subscribe":["${"]}}"#, "channels.subscribe[0]"),
-            (r#"{"name":"x","requests":{"id":"a..b"}}"#, "requests.id"),
-            (r#"{"name":"x","requests":{"id":"a","error":""}}"#, "requests.error"),
-            (r#"{"name":"x","resume":{"dedup_window":0}}"#, "resume.dedup_window"),
-            (r#"{"name":"x","resume":{"gap":{"types":[],"from":"a","to":"b"}}}"#, "resume.gap.types"),
-            (r#"{"name":"x","resume":{"ack":{"frame":{},"every":0}}}"#, "resume.ack"),
-            (r#"{"name":"x","resume":{"ack":{"frame":{"a":"${"}}}}"#, "resume.ack.frame.a"),
-            (r#"{"name":"x","resume":{"sends":{"sequence":"a"}}}"#, "resume.sends.received"),
-            (r#"{"name":"x","resume":{"request":["${"]}}"#, "resume.request[0]"),
-            (r#"{"name":"x","statuses":[{"codes":[401],"action":"event"}]}"#, "statuses[0].action"),
-            (r#"{"name":"x","close":[{"from":70000,"action":"stop"}]}"#, "close[0].from"),
-            (r#"{"name":"x","close":[{"from":10,"to":9,"action":"stop"}]}"#, "close[0].to"),
-            (r#"{"name":"x","close":[{"from":10,"action":"event"}]}"#, "close[0].action"),
-            (r#"{"name":"x","first_frame":{"a":{"b":"${a b}"}}}"#, "first_frame.a.b"),
-            (r#"{"name":"x","protocols":["ok","${"]}"#, "protocols[1]"),
-            (r#"{"name":"x","headers":{"a":"${}"}}"#, "headers.a"),
-        ] {
-            let error = Dialect::from_json(json).unwrap_err();
-            assert_eq!((error.kind(), error.path()), (ErrorKind::Config, Some(path)), "{json}: {error}");
-        }
     }
 
     // S2-10

@@ -161,6 +161,10 @@ impl Object {
         self.0.iter().map(|(_, value)| value)
     }
 
+    pub(super) fn members(&self) -> &[(String, Json)] {
+        &self.0
+    }
+
     /// The members, taken apart.
     pub fn into_members(self) -> Vec<(String, Json)> {
         self.0

@@ -8,6 +8,7 @@ mod breaker;
 mod channels;
 pub(crate) mod decimal;
 mod dialect;
+mod dialect_check;
 mod dialect_reader;
 mod error;
 mod event;

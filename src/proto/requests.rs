@@ -2,9 +2,9 @@
 
 use super::{
     decimal::decimal,
-    dialect::{check_path, member},
+    dialect::member,
     error::{Error, ErrorKind},
-    fields::Fields,
+    fields::{Fields, Mistake},
     json::{Json, Object},
     server_error::excerpt,
     template::plain,
@@ -30,27 +30,28 @@ pub struct RequestRule {
 }
 
 impl RequestRule {
-    pub(super) fn read(mut fields: Fields<'_>) -> Self {
-        let id = fields.needed_text("id");
-        let rule = Self {
-            reply_id: fields.text("reply_id").unwrap_or_else(|| id.clone()),
-            id,
-            prefix: fields.text("prefix"),
-            reply_types: fields.texts("reply_types"),
-            error: fields.text("error"),
-        };
-        fields.end();
-        rule
+    pub(super) fn read(fields: &mut Fields<'_>, rule: &mut Option<Self>) {
+        let rule = rule.insert(Self {
+            id: String::new(),
+            reply_id: String::new(),
+            prefix: None,
+            reply_types: Vec::new(),
+            error: None,
+        });
+        fields.needed_text("id", &mut rule.id);
+        rule.reply_id = fields.string("reply_id").unwrap_or(&rule.id).to_owned();
+        fields.text("prefix", &mut rule.prefix);
+        fields.texts("reply_types", &mut rule.reply_types);
+        fields.text("error", &mut rule.error);
+        fields.leave();
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
-        let error = self.error.as_deref().unwrap_or("error");
-        for (name, path) in
-            [("requests.id", self.id.as_str()), ("requests.reply_id", &self.reply_id), ("requests.error", error)]
-        {
-            check_path(path, name)?;
+    pub(super) fn check(&self, mistake: &Mistake) {
+        mistake.unless_path(&self.id, "requests.id");
+        mistake.unless_path(&self.reply_id, "requests.reply_id");
+        if let Some(error) = &self.error {
+            mistake.unless_path(error, "requests.error");
         }
-        Ok(())
     }
 
     /// Puts an id into a request, and tells it.

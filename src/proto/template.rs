@@ -2,12 +2,12 @@
 
 use super::{
     decimal::decimal,
-    dialect::indexed,
     error::{Error, ErrorKind},
+    fields::Mistake,
     json::{Json, Object},
     resume::ResumePoint,
     secret::Secret,
-    text::cut,
+    text::{cut, indexed},
 };
 use std::borrow::Cow;
 
@@ -62,10 +62,13 @@ impl Params<'_> {
 
     fn fill_at(&self, template: &Json, depth: u8) -> Result<Option<Json>, Error> {
         Ok(Some(match template {
-            Json::String(text) => match whole(text) {
-                Some(placeholder) => return self.lookup(placeholder, depth),
-                None => Json::String(self.fill_text(text, depth)?),
-            },
+            Json::String(text) => {
+                let mut rest = text.as_str();
+                match part(&mut rest) {
+                    Some(Part::Placeholder(placeholder)) if rest.is_empty() => return self.lookup(placeholder, depth),
+                    _ => Json::String(self.fill_text(text, depth)?),
+                }
+            }
             Json::Array(items) => {
                 let mut array = Vec::new();
                 for item in items {
@@ -91,16 +94,18 @@ impl Params<'_> {
         self.fill_text(template, 0)
     }
 
-    fn fill_text(&self, template: &str, depth: u8) -> Result<String, Error> {
+    fn fill_text(&self, mut template: &str, depth: u8) -> Result<String, Error> {
         let mut text = String::new();
-        for part in parts(template) {
-            match part? {
+        while let Some(part) = part(&mut template) {
+            match part {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Placeholder(placeholder) => {
                     if let Some(value) = self.lookup(placeholder, depth)? {
                         text.push_str(&plain(&value));
                     }
                 }
+                // A dialect with such a part is refused.
+                Part::Wrong(_) => {}
             }
         }
         Ok(text)
@@ -124,95 +129,92 @@ pub(super) fn plain(value: &Json) -> Cow<'_, str> {
     }
 }
 
-#[derive(Clone, Copy)]
+/// What a text is made of.
+enum Part<'a> {
+    Literal(&'a str),
+    Placeholder(Placeholder<'a>),
+    /// What begins like a placeholder and is none; the rest of the text is passed over.
+    Wrong(&'static str),
+}
+
 struct Placeholder<'a> {
     name: &'a str,
     optional: bool,
 }
 
-enum Part<'a> {
-    Literal(&'a str),
-    Placeholder(Placeholder<'a>),
-}
-
-/// Cuts a text into literals and placeholders.
-fn parts(mut rest: &str) -> impl Iterator<Item = Result<Part<'_>, Error>> {
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let Some(placeholder) = rest.strip_prefix("${") else {
-            let (literal, tail) = rest.split_at_checked(begin(rest).unwrap_or(rest.len()))?;
-            rest = tail;
-            return Some(Ok(Part::Literal(literal)));
-        };
-        let (inner, Some(tail)) = cut(placeholder, b'}') else {
-            rest = "";
-            return Some(Err(Error::new(ErrorKind::Config, "a placeholder does not end")));
-        };
-        rest = tail;
-        let name = inner.strip_suffix("?").unwrap_or(inner);
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-            return Some(Err(Error::new(ErrorKind::Config, "a placeholder is named by letters, digits, `_` and `-`")));
-        }
-        Some(Ok(Part::Placeholder(Placeholder { name, optional: inner.len() > name.len() })))
-    })
-}
-
-/// Where the first placeholder begins.
-fn begin(text: &str) -> Option<usize> {
-    text.as_bytes().windows(2).position(|pair| pair == b"${")
-}
-
-/// The placeholder that is the whole of a text.
-fn whole(text: &str) -> Option<Placeholder<'_>> {
-    let mut parts = parts(text);
-    match (parts.next(), parts.next()) {
-        (Some(Ok(Part::Placeholder(placeholder))), None) => Some(placeholder),
-        _ => None,
+/// Takes the first part off a text.
+fn part<'a>(rest: &mut &'a str) -> Option<Part<'a>> {
+    let text = *rest;
+    if text.is_empty() {
+        return None;
     }
+    *rest = "";
+    let Some(placeholder) = text.strip_prefix("${") else {
+        let end = text.as_bytes().windows(2).position(|pair| pair == b"${").unwrap_or(text.len());
+        *rest = &text[end..];
+        return Some(Part::Literal(&text[..end]));
+    };
+    let (inner, Some(tail)) = cut(placeholder, b'}') else {
+        return Some(Part::Wrong("a placeholder does not end"));
+    };
+    let name = inner.strip_suffix("?").unwrap_or(inner);
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        return Some(Part::Wrong("a placeholder is named by letters, digits, `_` and `-`"));
+    }
+    *rest = tail;
+    Some(Part::Placeholder(Placeholder { name, optional: inner.len() > name.len() }))
 }
 
-/// Checks the placeholders in a template; an error carries the path to the wrong one.
-pub(super) fn check(template: &Json, path: &str) -> Result<(), Error> {
+/// Checks the placeholders in a template; a mistake carries the path to the wrong one.
+pub(super) fn check(template: &Json, path: &str, mistake: &Mistake) {
     match template {
-        Json::String(text) => check_text(text, path),
+        Json::String(text) => check_text(text, path, mistake),
         Json::Array(items) => {
-            items.iter().enumerate().try_for_each(|(index, item)| check(item, &indexed(path, index, "")))
+            for (index, item) in items.iter().enumerate() {
+                check(item, &indexed(path, index, ""), mistake);
+            }
         }
-        Json::Object(members) => members.iter().try_for_each(|(name, value)| check(value, &[path, ".", name].concat())),
-        _ => Ok(()),
+        Json::Object(members) => check_members(members, path, mistake),
+        _ => {}
     }
 }
 
-/// Checks the placeholders in a text.
-pub(super) fn check_text(template: &str, path: &str) -> Result<(), Error> {
-    parts(template).try_for_each(|part| part.map(drop)).map_err(|error| error.with_path(path))
+/// The same of templates that have names.
+pub(super) fn check_members(members: &Object, path: &str, mistake: &Mistake) {
+    for (name, value) in members.iter() {
+        check(value, &[path, ".", name].concat(), mistake);
+    }
 }
 
-/// Whether a text has any placeholder, and so may hold a secret when filled in.
-pub(super) fn has_placeholder(template: &Json) -> bool {
+/// The same of a text.
+pub(super) fn check_text(mut text: &str, path: &str, mistake: &Mistake) {
+    while let Some(part) = part(&mut text) {
+        if let Part::Wrong(message) = part {
+            mistake.note(path, message);
+        }
+    }
+}
+
+/// Whether a template asks for this parameter, or for any.
+pub(super) fn asks_for(template: &Json, name: Option<&str>) -> bool {
     match template {
-        Json::String(text) => begin(text).is_some(),
-        Json::Array(items) => items.iter().any(has_placeholder),
-        Json::Object(members) => members.values().any(has_placeholder),
+        Json::String(text) => text_asks_for(text, name),
+        Json::Array(items) => items.iter().any(|item| asks_for(item, name)),
+        Json::Object(members) => members.values().any(|value| asks_for(value, name)),
         _ => false,
     }
 }
 
-/// Whether a template asks for the token.
-pub(super) fn mentions_token(template: &Json) -> bool {
-    match template {
-        Json::String(text) => mentions_text(text, "token"),
-        Json::Array(items) => items.iter().any(mentions_token),
-        Json::Object(members) => members.values().any(mentions_token),
-        _ => false,
+/// The same of a text.
+pub(super) fn text_asks_for(mut text: &str, name: Option<&str>) -> bool {
+    while let Some(part) = part(&mut text) {
+        if let Part::Placeholder(placeholder) = part
+            && name.is_none_or(|name| name == placeholder.name)
+        {
+            return true;
+        }
     }
-}
-
-/// Whether a text asks for this parameter.
-pub(super) fn mentions_text(template: &str, name: &str) -> bool {
-    parts(template).flatten().any(|part| matches!(part, Part::Placeholder(placeholder) if placeholder.name == name))
+    false
 }
 
 #[cfg(test)]

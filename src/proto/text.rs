@@ -1,4 +1,11 @@
-//! Texts cut at a byte, without the standard library's search, which a page would have to download.
+//! Texts cut and put together, without the standard library's search and formatting, which a page would have to download.
+
+use super::decimal::decimal;
+
+/// The path of an item: `close[2].to`.
+pub(crate) fn indexed(list: &str, index: usize, rest: &str) -> String {
+    [list, "[", &decimal(index as u64), "]", rest].concat()
+}
 
 /// What stands before the first such byte, and what after it, if there is one. The byte is ASCII.
 pub(crate) fn cut(text: &str, at: u8) -> (&str, Option<&str>) {

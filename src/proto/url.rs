@@ -65,7 +65,7 @@ pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) 
         let Some(value) = params.fill(template)? else { continue };
         let name = encode(name);
         let value = encode(&template::plain(&value));
-        let shown_value = if template::has_placeholder(template) { HIDDEN } else { &value };
+        let shown_value = if template::asks_for(template, None) { HIDDEN } else { &value };
         add(&[&name, "=", &value].concat(), &[&name, "=", shown_value].concat());
     }
     Ok(DialUrl { full, shown })

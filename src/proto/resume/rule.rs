@@ -1,8 +1,7 @@
 //! What a dialect says about numbers, gaps, acknowledgements and how a lost connection goes on.
 
 use super::super::{
-    error::{Error, ErrorKind},
-    fields::Fields,
+    fields::{Fields, Mistake},
     json::Json,
     template,
 };
@@ -103,82 +102,71 @@ impl Default for ResumeRule {
 }
 
 impl ResumeRule {
-    pub(in crate::proto) fn read(mut fields: Fields<'_>) -> Self {
-        let rule = Self {
-            sequence: fields.text("sequence"),
-            contiguous: fields.flag("contiguous").unwrap_or(true),
-            message_id: fields.text("message_id"),
-            dedup_window: fields.number("dedup_window", i64::MAX).unwrap_or(100),
-            session: fields.text("session"),
-            request: fields.value("request"),
-            resumed: fields.text("resumed"),
-            until: fields.text("until"),
-            gap: fields.fields("gap").map(gap),
-            ack: fields.fields("ack").map(ack),
-            sends: fields.fields("sends").map(sends),
-        };
-        fields.end();
-        rule
+    pub(in crate::proto) fn read(&mut self, fields: &mut Fields<'_>) {
+        fields.text("sequence", &mut self.sequence);
+        fields.flag("contiguous", &mut self.contiguous);
+        fields.text("message_id", &mut self.message_id);
+        fields.count("dedup_window", &mut self.dedup_window);
+        fields.text("session", &mut self.session);
+        fields.json("request", &mut self.request);
+        fields.text("resumed", &mut self.resumed);
+        fields.text("until", &mut self.until);
+        if fields.enter("gap") {
+            let rule = self.gap.insert(GapRule { types: Vec::new(), from: String::new(), to: String::new() });
+            fields.texts("types", &mut rule.types);
+            fields.needed_text("from", &mut rule.from);
+            fields.needed_text("to", &mut rule.to);
+            fields.leave();
+        }
+        if fields.enter("ack") {
+            let rule = self.ack.insert(AckRule { frame: Json::Null, every: 64, after_ms: 1_000 });
+            fields.needed_json("frame", &mut rule.frame);
+            fields.count("every", &mut rule.every);
+            fields.count("after_ms", &mut rule.after_ms);
+            fields.leave();
+        }
+        if fields.enter("sends") {
+            let rule = self.sends.insert(SendsRule {
+                sequence: String::new(),
+                received: String::new(),
+                up_to: String::new(),
+                hello: String::new(),
+                max_messages: 1_000,
+                max_bytes: 1 << 20,
+            });
+            fields.needed_text("sequence", &mut rule.sequence);
+            fields.needed_text("received", &mut rule.received);
+            fields.needed_text("up_to", &mut rule.up_to);
+            fields.needed_text("hello", &mut rule.hello);
+            fields.count("max_messages", &mut rule.max_messages);
+            fields.count("max_bytes", &mut rule.max_bytes);
+            fields.leave();
+        }
+        fields.leave();
     }
 
-    pub(in crate::proto) fn check(&self) -> Result<(), Error> {
-        let wrong = |path: &'static str, message: &'static str| {
-            Err(Error::new(ErrorKind::Config, message).with_path(["resume.", path].concat()))
-        };
-        if self.sequence.is_some() && self.message_id.is_some() {
-            return wrong("message_id", "an event is known by its number or by its id, not by both");
-        }
-        if !(1..=MAX_WINDOW).contains(&self.dedup_window) {
-            return wrong("dedup_window", "must be from 1 to 10000");
-        }
-        if let Some(gap) = &self.gap
-            && gap.types.is_empty()
-        {
-            return wrong("gap.types", "at least one type is needed");
+    pub(in crate::proto) fn check(&self, mistake: &Mistake) {
+        let both = self.sequence.is_some() && self.message_id.is_some();
+        mistake.when(both, "resume.message_id", "an event is known by its number or by its id, not by both");
+        let outside = !(1..=MAX_WINDOW).contains(&self.dedup_window);
+        mistake.when(outside, "resume.dedup_window", "must be from 1 to 10000");
+        if let Some(gap) = &self.gap {
+            mistake.when(gap.types.is_empty(), "resume.gap.types", "at least one type is needed");
         }
         if let Some(ack) = &self.ack {
-            if ack.every == 0 || ack.after_ms == 0 {
-                return wrong("ack", "`every` and `after_ms` must be more than 0");
-            }
-            template::check(&ack.frame, "resume.ack.frame")?;
+            let never = ack.every == 0 || ack.after_ms == 0;
+            mistake.when(never, "resume.ack", "`every` and `after_ms` must be more than 0");
+            template::check(&ack.frame, "resume.ack.frame", mistake);
         }
-        if let Some(sends) = &self.sends
-            && (sends.max_messages == 0 || sends.max_bytes == 0)
-        {
-            return wrong("sends", "`max_messages` and `max_bytes` must be more than 0");
+        if let Some(sends) = &self.sends {
+            let none = sends.max_messages == 0 || sends.max_bytes == 0;
+            mistake.when(none, "resume.sends", "`max_messages` and `max_bytes` must be more than 0");
         }
-        self.request.iter().try_for_each(|frame| template::check(frame, "resume.request"))
+        if let Some(frame) = &self.request {
+            template::check(frame, "resume.request", mistake);
+        }
     }
 }
 
 /// Each id of the window is kept, and compared with that of each event.
 const MAX_WINDOW: u64 = 10_000;
-
-fn gap(mut fields: Fields<'_>) -> GapRule {
-    let rule = GapRule { types: fields.texts("types"), from: fields.needed_text("from"), to: fields.needed_text("to") };
-    fields.end();
-    rule
-}
-
-fn ack(mut fields: Fields<'_>) -> AckRule {
-    let rule = AckRule {
-        frame: fields.needed("frame"),
-        every: fields.number("every", i64::MAX).unwrap_or(64),
-        after_ms: fields.number("after_ms", i64::MAX).unwrap_or(1_000),
-    };
-    fields.end();
-    rule
-}
-
-fn sends(mut fields: Fields<'_>) -> SendsRule {
-    let rule = SendsRule {
-        sequence: fields.needed_text("sequence"),
-        received: fields.needed_text("received"),
-        up_to: fields.needed_text("up_to"),
-        hello: fields.needed_text("hello"),
-        max_messages: fields.number("max_messages", i64::MAX).unwrap_or(1_000),
-        max_bytes: fields.number("max_bytes", i64::MAX).unwrap_or(1 << 20),
-    };
-    fields.end();
-    rule
-}
