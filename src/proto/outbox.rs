@@ -3,7 +3,7 @@
 use super::{
     error::{Error, ErrorKind},
     message::Message,
-    time::Timestamp,
+    time::{Timestamp, earliest},
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -117,8 +117,8 @@ pub(super) struct Outbox {
     waiting: VecDeque<Entry>,
     /// When the next one expires, or earlier.
     deadline: Option<Timestamp>,
-    /// What is still to be told.
-    fates: VecDeque<(u64, Fate)>,
+    /// What is still to be told, in the order in which it happened.
+    pub(super) fates: Vec<(u64, Fate)>,
 }
 
 impl Outbox {
@@ -129,7 +129,7 @@ impl Outbox {
             bytes: 0,
             waiting: VecDeque::new(),
             deadline: None,
-            fates: VecDeque::new(),
+            fates: Vec::new(),
         }
     }
 
@@ -174,7 +174,7 @@ impl Outbox {
                 }
                 self.accept(entry);
             }
-            WhenFull::DropNewest => self.fates.push_back((id, Fate::Dropped)),
+            WhenFull::DropNewest => self.fates.push((id, Fate::Dropped)),
             WhenFull::Wait | WhenFull::Error => {
                 return Err(Error::new(ErrorKind::Overflow, "too many messages wait to be sent"));
             }
@@ -188,7 +188,7 @@ impl Outbox {
     }
 
     fn accept(&mut self, entry: Entry) {
-        self.fates.push_back((entry.id, Fate::Accepted));
+        self.fates.push((entry.id, Fate::Accepted));
         self.note_deadline(entry.expires);
         self.bytes += entry.message.len();
         self.accepted.push_back(entry);
@@ -197,12 +197,12 @@ impl Outbox {
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.accepted.pop_front() {
             self.bytes -= oldest.message.len();
-            self.fates.push_back((oldest.id, Fate::Dropped));
+            self.fates.push((oldest.id, Fate::Dropped));
         }
     }
 
     fn note_deadline(&mut self, expires: Option<Timestamp>) {
-        self.deadline = self.deadline.into_iter().chain(expires).min();
+        self.deadline = earliest(&[self.deadline, expires]);
     }
 
     /// How large the next message is.
@@ -236,12 +236,22 @@ impl Outbox {
 
     /// Drops what has waited too long.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        self.retain(|entry| match entry.expires {
-            Some(at) if at <= now => Some(Fate::Expired),
-            _ => None,
-        });
-        let expiries = self.accepted.iter().chain(&self.waiting).filter_map(|entry| entry.expires);
-        self.deadline = expiries.min();
+        let Self { accepted, waiting, bytes, deadline, fates, .. } = self;
+        *deadline = None;
+        for (entries, is_accepted) in [(accepted, true), (waiting, false)] {
+            entries.retain(|entry| match entry.expires {
+                Some(at) if at <= now => {
+                    *bytes -= if is_accepted { entry.message.len() } else { 0 };
+                    fates.push((entry.id, Fate::Expired));
+                    false
+                }
+                expires => {
+                    *deadline = earliest(&[*deadline, expires]);
+                    true
+                }
+            });
+        }
+        self.fill_up();
     }
 
     /// Takes a message out that its sender no longer wants. Tells whether it was here.
@@ -259,35 +269,10 @@ impl Outbox {
         true
     }
 
-    fn retain(&mut self, fate: impl Fn(&Entry) -> Option<Fate>) {
-        let (fates, bytes) = (&mut self.fates, &mut self.bytes);
-        self.accepted.retain(|entry| match fate(entry) {
-            Some(fate) => {
-                *bytes -= entry.message.len();
-                fates.push_back((entry.id, fate));
-                false
-            }
-            None => true,
-        });
-        self.waiting.retain(|entry| match fate(entry) {
-            Some(fate) => {
-                fates.push_back((entry.id, fate));
-                false
-            }
-            None => true,
-        });
-        self.fill_up();
-    }
-
-    /// What became of a message, in the order in which it happened.
-    pub(super) fn poll_fate(&mut self) -> Option<(u64, Fate)> {
-        self.fates.pop_front()
-    }
-
-    /// Everything that is left, in order, accepted or not.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Entry> + use<> {
+    /// Takes the next one out that is left, accepted or not: nothing more will be written.
+    pub(super) fn take_any(&mut self) -> Option<Entry> {
         self.bytes = 0;
         self.deadline = None;
-        std::mem::take(&mut self.accepted).into_iter().chain(std::mem::take(&mut self.waiting))
+        self.accepted.pop_front().or_else(|| self.waiting.pop_front())
     }
 }

@@ -29,6 +29,11 @@ pub(super) fn part(time: Duration, of: f64) -> Duration {
     Duration::from_micros((micros as f64 * of) as u64)
 }
 
+/// The first of some moments, as far as there are any.
+pub(super) fn earliest(moments: &[Option<Timestamp>]) -> Option<Timestamp> {
+    moments.iter().flatten().min().copied()
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Timestamp;
 

@@ -1,6 +1,6 @@
 //! The timers of a session: at most one of each kind, and the next one that is due.
 
-use super::time::Timestamp;
+use super::time::{Timestamp, earliest};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Timers {
 
     fn change(&mut self, timer: Timer, at: Option<Timestamp>) {
         self.due[timer as usize] = at;
-        self.next = self.due.iter().flatten().min().copied();
+        self.next = earliest(&self.due);
     }
 
     /// Lets those that would end something, and are due, wait until then.

@@ -1,7 +1,5 @@
 //! Which events have come: by number, or by id where they have none.
 
-use std::collections::VecDeque;
-
 /// What the number of an event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proto) enum Place {
@@ -74,8 +72,10 @@ impl Numbers {
 /// The ids that came last.
 #[derive(Clone, Debug)]
 pub(in crate::proto) struct Ids {
-    seen: VecDeque<String>,
+    seen: Vec<String>,
     window: usize,
+    /// Where the oldest one stands, once there are as many as are remembered.
+    oldest: usize,
 }
 
 /// A longer id is remembered by its beginning: what is kept must be bounded.
@@ -83,23 +83,24 @@ const MAX_ID: usize = 128;
 
 impl Ids {
     pub(super) fn new(window: u64) -> Self {
-        Self { seen: VecDeque::new(), window: window as usize }
+        Self { seen: Vec::new(), window: window as usize, oldest: 0 }
     }
 
     /// Takes the id of an event that came; false for one that came before.
     pub(super) fn take(&mut self, id: &str) -> bool {
         let id = &id[..id.floor_char_boundary(MAX_ID)];
-        if self.seen.iter().rev().any(|seen| seen == id) {
+        if self.seen.iter().any(|seen| seen == id) {
             return false;
         }
-        // The room of the oldest one is used again.
-        let mut room = match self.seen.len() >= self.window {
-            true => self.seen.pop_front().unwrap_or_default(),
-            false => String::new(),
-        };
-        room.clear();
-        room.push_str(id);
-        self.seen.push_back(room);
+        if self.seen.len() < self.window {
+            self.seen.push(id.to_owned());
+        } else {
+            // The room of the oldest one is used again.
+            let room = &mut self.seen[self.oldest];
+            room.clear();
+            room.push_str(id);
+            self.oldest = (self.oldest + 1) % self.window;
+        }
         true
     }
 }

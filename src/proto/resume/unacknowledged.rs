@@ -6,14 +6,17 @@ use super::super::{
     message::Message,
 };
 use super::SendsRule;
-use std::collections::VecDeque;
 
 /// The messages, in their order, bounded.
 pub(in crate::proto) struct Unacknowledged {
-    rule: SendsRule,
+    /// The member that is the number.
+    sequence: String,
+    max_messages: u64,
+    max_bytes: u64,
     /// The number of the last message.
     last: u64,
-    kept: VecDeque<(u64, String)>,
+    /// The last ones, in their order: the number of each is one more than that of the one before.
+    kept: Vec<String>,
     bytes: u64,
     /// Whether the last message that was given is the last one that is kept.
     is_last_kept: bool,
@@ -21,14 +24,16 @@ pub(in crate::proto) struct Unacknowledged {
 
 impl Unacknowledged {
     pub(super) fn new(rule: &SendsRule) -> Self {
-        Self { rule: rule.clone(), last: 0, kept: VecDeque::new(), bytes: 0, is_last_kept: false }
+        let &SendsRule { ref sequence, max_messages, max_bytes, .. } = rule;
+        let sequence = sequence.clone();
+        Self { sequence, max_messages, max_bytes, last: 0, kept: Vec::new(), bytes: 0, is_last_kept: false }
     }
 
     /// Whether there is room for a message of this size.
     pub(in crate::proto) fn has_room(&self, size: usize) -> bool {
         // One that is larger than the bound passes when nothing else waits, or it could never be sent.
-        let fits = self.bytes == 0 || self.bytes.saturating_add(size as u64) <= self.rule.max_bytes;
-        fits && (self.kept.len() as u64) < self.rule.max_messages
+        let fits = self.bytes == 0 || self.bytes.saturating_add(size as u64) <= self.max_bytes;
+        fits && (self.kept.len() as u64) < self.max_messages
     }
 
     /// The refusal of a message for which there is no room.
@@ -41,10 +46,10 @@ impl Unacknowledged {
         self.is_last_kept = false;
         let Message::Text(text) = &message else { return message };
         let number = self.last.saturating_add(1);
-        let Some(numbered) = with_member(text, &self.rule.sequence, number) else { return message };
+        let Some(numbered) = with_member(text, &self.sequence, number) else { return message };
         self.last = number;
         self.bytes += numbered.len() as u64;
-        self.kept.push_back((self.last, numbered.clone()));
+        self.kept.push(numbered.clone());
         self.is_last_kept = true;
         Message::Text(numbered)
     }
@@ -52,7 +57,7 @@ impl Unacknowledged {
     /// The last message that was given was not written, and its sender knows: it has no number, and is not sent again.
     pub(in crate::proto) fn withdraw(&mut self) {
         if std::mem::take(&mut self.is_last_kept)
-            && let Some((_, text)) = self.kept.pop_back()
+            && let Some(text) = self.kept.pop()
         {
             self.last -= 1;
             self.bytes -= text.len() as u64;
@@ -61,9 +66,9 @@ impl Unacknowledged {
 
     /// The server has taken the messages up to this number.
     pub(in crate::proto) fn received(&mut self, up_to: u64) {
-        while let Some((_, text)) = self.kept.front().filter(|(number, _)| *number <= up_to) {
+        let stay = self.last.saturating_sub(up_to).min(self.kept.len() as u64);
+        for text in self.kept.drain(..self.kept.len() - stay as usize) {
             self.bytes -= text.len() as u64;
-            self.kept.pop_front();
         }
     }
 
@@ -78,27 +83,29 @@ impl Unacknowledged {
 
     /// The messages to send again, in their order.
     pub(in crate::proto) fn again(&self) -> Vec<Message> {
-        self.kept.iter().map(|(_, text)| Message::Text(text.clone())).collect()
+        self.kept.iter().map(|text| Message::Text(text.clone())).collect()
     }
 
     /// In a new session numbers begin anew. Gives how many messages were kept; with `keep` they stay, under new numbers.
     pub(in crate::proto) fn restart(&mut self, keep: bool) -> usize {
         let kept = std::mem::take(&mut self.kept);
-        let count = kept.len();
+        let before = self.last - kept.len() as u64;
         (self.last, self.bytes) = (0, 0);
-        for (number, text) in kept.into_iter().filter(|_| keep) {
-            let plain = without_member(&text, &self.rule.sequence, number);
-            self.number(Message::Text(plain));
+        if keep {
+            for (number, text) in (before + 1..).zip(&kept) {
+                let plain = without_member(text, &self.sequence, number);
+                self.number(Message::Text(plain));
+            }
         }
-        count
+        kept.len()
     }
 }
 
 /// Adds a member at the end of an object, where it is found without reading the document.
 fn with_member(text: &str, name: &str, number: u64) -> Option<String> {
-    let body = text.trim_ascii_end().strip_suffix("}")?.trim_ascii_end();
-    let comma = if body.trim_ascii() == "{" { "" } else { "," };
-    body.trim_ascii_start().starts_with("{").then(|| [body, comma, "\"", name, "\":", &decimal(number), "}"].concat())
+    let members = text.trim_ascii().strip_prefix("{")?.strip_suffix("}")?.trim_ascii();
+    let comma = if members.is_empty() { "" } else { "," };
+    Some(["{", members, comma, "\"", name, "\":", &decimal(number), "}"].concat())
 }
 
 /// Takes the member away again that [`with_member`] added.
@@ -138,21 +145,21 @@ mod tests {
             messages.number(text.into());
         }
         assert!(!messages.has_room(1));
-        assert_eq!(again(&messages), [r#"{"type":"a","seq":1}"#, r#"{"seq":2}"#, r#" {"b":[1],"seq":3}"#]);
+        assert_eq!(again(&messages), [r#"{"type":"a","seq":1}"#, r#"{"seq":2}"#, r#"{"b":[1],"seq":3}"#]);
         messages.received(2);
-        assert_eq!(again(&messages), [r#" {"b":[1],"seq":3}"#]);
+        assert_eq!(again(&messages), [r#"{"b":[1],"seq":3}"#]);
         for plain in ["[1]", "text", "}"] {
             assert_eq!(messages.number(plain.into()), Message::from(plain));
         }
         // Nothing to withdraw: the last one has no number.
         messages.withdraw();
-        assert_eq!(again(&messages), [r#" {"b":[1],"seq":3}"#]);
+        assert_eq!(again(&messages), [r#"{"b":[1],"seq":3}"#]);
         assert!(messages.has_room(70) && !messages.has_room(90));
         messages.number(r#"{"c":1}"#.into());
         messages.withdraw();
         messages.number("{}".into());
         assert_eq!(messages.restart(true), 2);
-        assert_eq!(again(&messages), [r#" {"b":[1],"seq":1}"#, r#"{"seq":2}"#]);
+        assert_eq!(again(&messages), [r#"{"b":[1],"seq":1}"#, r#"{"seq":2}"#]);
         assert_eq!(messages.restart(false), 2);
         assert!(again(&messages).is_empty() && messages.has_room(1_000_000));
     }

@@ -41,7 +41,7 @@ impl<P: Payload> Session<P> {
         self.fetching = true;
         self.stats.token_fetches += 1;
         self.timers.set(Timer::Token, self.now + self.settings.token_timeout);
-        self.outputs.push_back(Output::FetchToken { generation: self.generation });
+        self.outputs.push(Output::FetchToken { generation: self.generation });
     }
 
     pub(super) fn token_came(&mut self, generation: u64, result: Result<Secret, Error>) {
@@ -120,7 +120,7 @@ impl<P: Payload> Session<P> {
         self.shown_url = Arc::from(request.shown_url.as_str());
         self.negotiated = Negotiated::default();
         self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt: self.attempt });
-        self.outputs.push_back(Output::Dial { generation: self.generation, request });
+        self.outputs.push(Output::Dial { generation: self.generation, request });
     }
 
     pub(super) fn dial_request(&self) -> Result<DialRequest, Error> {
@@ -149,7 +149,7 @@ impl<P: Payload> Session<P> {
         if !self.is_current(generation, &[Link::Dialing]) {
             // Nobody waits for this socket any more: it must not stay open, unless it is the current one, told of twice.
             if generation != self.generation || self.link == Link::None {
-                self.outputs.push_back(Output::Abort { generation, code: 1000, reason: "client disconnect" });
+                self.outputs.push(Output::Abort { generation, code: 1000, reason: "client disconnect" });
             }
             return;
         }

@@ -95,7 +95,7 @@ impl<P: Payload> Session<P> {
     }
 
     pub(super) fn ping(&mut self) {
-        self.outputs.push_back(Output::Ping { generation: self.generation });
+        self.outputs.push(Output::Ping { generation: self.generation });
         self.tell(Lifecycle::Ping { payload: Arc::from("") });
         if let Some(interval) = self.settings.ping_interval {
             self.timers.set(Timer::Ping, self.now + interval);

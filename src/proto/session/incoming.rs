@@ -155,7 +155,7 @@ impl<P: Payload> Session<P> {
 
     fn deliver(&mut self, payload: P) {
         self.stats.events += 1;
-        self.outputs.push_back(Output::Event(payload));
+        self.outputs.push(Output::Event(payload));
     }
 
     /// The first frame: a hello, an error, or the wrong server (S0-6).

@@ -16,6 +16,7 @@ mod health;
 mod incoming;
 mod outcome;
 mod outlook;
+mod outputs;
 mod overlap;
 mod resuming;
 mod sending;
@@ -41,15 +42,16 @@ use super::{
     resume::{Resume, ResumePoint, Sequence},
     state::State,
     stats::Stats,
-    time::Timestamp,
+    time::{Timestamp, earliest},
     timers::{Timer, Timers},
     token::Tokens,
 };
 use health::Health;
 use incoming::Roles;
 use outlook::Outlook;
+use outputs::Outputs;
 use overlap::Successor;
-use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 /// How far the current connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +120,7 @@ pub struct Session<P: Payload> {
     channels: Channels,
     stats: Stats,
     record: Record,
-    outputs: VecDeque<Output<P>>,
+    outputs: Outputs<P>,
     /// What was clamped, until it is told: with the first connect, when those who want to know listen.
     clamped: Vec<Lifecycle>,
     now: Timestamp,
@@ -182,7 +184,7 @@ impl<P: Payload> Session<P> {
             channels: Channels::default(),
             stats: Stats::default(),
             record: Record::default(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::new(),
             clamped,
             now: Timestamp::default(),
             settings,
@@ -226,7 +228,7 @@ impl<P: Payload> Session<P> {
         match input {
             Input::Message { generation, payload } => {
                 if let Some(event) = self.message(generation, payload) {
-                    self.outputs.push_back(Output::Event(event));
+                    self.outputs.push(Output::Event(event));
                 }
             }
             Input::Alive { generation } if self.is_successor(generation) => {}
@@ -294,14 +296,14 @@ impl<P: Payload> Session<P> {
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output<P>> {
-        self.outputs.pop_front()
+        self.outputs.pop()
     }
 
     /// When to call with [`Input::Timeout`]. `None`: nothing is waited for.
     pub fn next_timeout(&self) -> Option<Timestamp> {
         let expiry = if P::PARTS.outbox { self.outbox.deadline() } else { None };
         let reply = if P::PARTS.requests { self.requests.deadline() } else { None };
-        self.timers.next().into_iter().chain(expiry).chain(reply).min()
+        earliest(&[self.timers.next(), expiry, reply])
     }
 
     /// The state.
@@ -333,7 +335,7 @@ impl<P: Payload> Session<P> {
     }
 
     fn tell(&mut self, step: Lifecycle) {
-        self.outputs.push_back(Output::Lifecycle(step));
+        self.outputs.push(Output::Lifecycle(step));
     }
 
     /// The error without the token, which a server may have sent back in its answer.
@@ -416,7 +418,7 @@ impl<P: Payload> Session<P> {
                 self.count_connected();
                 self.timers.set(Timer::Close, self.now + self.settings.close_timeout);
                 self.tell_closing(code, &reason, Side::Client);
-                self.outputs.push_back(Output::Close { generation: self.generation, code, reason });
+                self.outputs.push(Output::Close { generation: self.generation, code, reason });
             }
             _ => {
                 self.abort(1000, "client disconnect");
@@ -446,7 +448,7 @@ impl<P: Payload> Session<P> {
     fn write_to(&mut self, generation: u64, message: Message, id: Option<u64>) {
         self.stats.messages_out += 1;
         self.stats.bytes_out += message.len() as u64;
-        self.outputs.push_back(Output::Send { generation, message, id });
+        self.outputs.push(Output::Send { generation, message, id });
     }
 
     fn fire(&mut self, timer: Timer) {

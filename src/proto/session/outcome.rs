@@ -28,7 +28,7 @@ impl<P: Payload> Session<P> {
             self.tell_closing(code, reason, Side::Client);
         }
         if fetching || self.link != Link::None {
-            self.outputs.push_back(Output::Abort { generation: self.generation, code, reason });
+            self.outputs.push(Output::Abort { generation: self.generation, code, reason });
         }
         self.link = Link::None;
     }

@@ -44,7 +44,7 @@ impl<P: Payload> Session<P> {
         self.timers.set(Timer::Open, self.now + self.settings.open_timeout);
         self.shown_url = Arc::from(request.shown_url.as_str());
         self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt: 1 });
-        self.outputs.push_back(Output::Dial { generation, request });
+        self.outputs.push(Output::Dial { generation, request });
         true
     }
 
@@ -86,13 +86,13 @@ impl<P: Payload> Session<P> {
         self.timers.stop(Timer::Hello);
         if let Some(successor) = self.successor.take().filter(|successor| successor.link != Link::None) {
             let (generation, reason) = (successor.generation, "client gives up on this connection");
-            self.outputs.push_back(Output::Abort { generation, code: 4000, reason });
+            self.outputs.push(Output::Abort { generation, code: 4000, reason });
         }
     }
 
     /// Its hello has come: it is the connection now, and from here on nothing of the old one is delivered.
     pub(super) fn promote(&mut self) {
-        self.outputs.push_back(Output::Abort { generation: self.generation, code: 4000, reason: RENEWS });
+        self.outputs.push(Output::Abort { generation: self.generation, code: 4000, reason: RENEWS });
         self.adopt();
     }
 
@@ -102,7 +102,7 @@ impl<P: Payload> Session<P> {
         let waits = self.successor.as_ref().is_some_and(|successor| successor.link == Link::Hello);
         if waits {
             if self.fetching {
-                self.outputs.push_back(Output::Abort { generation: self.generation, code: 1000, reason: RENEWS });
+                self.outputs.push(Output::Abort { generation: self.generation, code: 1000, reason: RENEWS });
             }
             self.adopt();
         }

@@ -61,7 +61,7 @@ impl<P: Payload> Session<P> {
         let noteworthy = self.count_event();
         match event {
             Some(event) if !noteworthy && self.outputs.is_empty() => return Some(event),
-            Some(event) => self.outputs.push_back(Output::Event(event)),
+            Some(event) => self.outputs.push(Output::Event(event)),
             None => {}
         }
         if noteworthy {

@@ -110,7 +110,7 @@ impl<P: Payload> Session<P> {
             return Some(payload);
         };
         self.stats.replies += 1;
-        self.outputs.push_back(Output::Reply { id, reply: error.map_or(Ok(payload), Err) });
+        self.outputs.push(Output::Reply { id, reply: error.map_or(Ok(payload), Err) });
         None
     }
 
@@ -130,7 +130,7 @@ impl<P: Payload> Session<P> {
         if P::PARTS.requests {
             self.requests.remove(id);
         }
-        self.outputs.push_back(Output::Settled { id, error });
+        self.outputs.push(Output::Settled { id, error });
     }
 
     pub(super) fn withdraw(&mut self, id: u64) {
@@ -164,7 +164,7 @@ impl<P: Payload> Session<P> {
     /// Nothing more will be written.
     pub(super) fn give_up_sending(&mut self, cause: &Cause) {
         if P::PARTS.outbox {
-            for entry in self.outbox.take_all() {
+            while let Some(entry) = self.outbox.take_any() {
                 self.settle(entry.id, because(cause, "the client ended before the message was written"));
             }
             self.tell_fates();
@@ -177,23 +177,22 @@ impl<P: Payload> Session<P> {
     }
 
     fn tell_fates(&mut self) {
-        while let Some((id, fate)) = self.outbox.poll_fate() {
-            let error = match fate {
-                Fate::Accepted => {
-                    self.outputs.push_back(Output::Accepted { id });
-                    continue;
-                }
+        for place in 0..self.outbox.fates.len() {
+            let (id, fate) = self.outbox.fates[place];
+            match fate {
+                Fate::Accepted => self.outputs.push(Output::Accepted { id }),
                 Fate::Expired => {
                     self.stats.outbox_expired += 1;
-                    Error::new(ErrorKind::Timeout, "the message could not be written in time")
+                    self.settle(id, Error::new(ErrorKind::Timeout, "the message could not be written in time"));
                 }
                 Fate::Dropped => {
                     self.stats.outbox_overflows += 1;
-                    Error::new(ErrorKind::Overflow, "too many messages wait to be sent: this one was dropped")
+                    let what = "too many messages wait to be sent: this one was dropped";
+                    self.settle(id, Error::new(ErrorKind::Overflow, what));
                 }
-            };
-            self.settle(id, error);
+            }
         }
+        self.outbox.fates.clear();
         self.stats.outbox_messages = self.outbox.len() as u64;
         self.stats.outbox_bytes = self.outbox.bytes() as u64;
     }
