@@ -123,14 +123,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new(rule: OutboxRule) -> Self {
-        Self {
-            rule,
-            accepted: VecDeque::new(),
-            bytes: 0,
-            waiting: VecDeque::new(),
-            deadline: None,
-            fates: Vec::new(),
-        }
+        Self { rule, accepted: VecDeque::new(), bytes: 0, waiting: VecDeque::new(), deadline: None, fates: Vec::new() }
     }
 
     pub(super) fn is_on(&self) -> bool {

@@ -9,7 +9,13 @@ pub(super) use numbers::Place;
 pub use rule::{AckRule, GapRule, ResumeRule, SendsRule};
 pub(super) use unacknowledged::Unacknowledged;
 
-use super::{decimal, dialect::member, json::Json, message::Message, time::Timestamp};
+use super::{
+    decimal,
+    dialect::{Dialect, member},
+    json::Json,
+    message::Message,
+    time::Timestamp,
+};
 use numbers::{Ids, Numbers};
 use std::{fmt, sync::Arc};
 
@@ -126,10 +132,17 @@ pub(super) enum Welcome {
     Lost(u64),
 }
 
+static PLAIN: ResumeRule = ResumeRule::PLAIN;
+
+fn rule(dialect: &Dialect) -> &ResumeRule {
+    dialect.resume.as_ref().unwrap_or(&PLAIN)
+}
+
 /// How far a session has come.
 pub(super) struct Resume {
     mode: ResumeMode,
-    rule: ResumeRule,
+    /// Has the rule. Where it has none, that of [`PLAIN`] holds.
+    dialect: Arc<Dialect>,
     session: Option<Arc<str>>,
     numbers: Numbers,
     ids: Ids,
@@ -140,9 +153,8 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    /// `None` where nothing is to be followed.
-    pub(super) fn new(rule: Option<&ResumeRule>, mode: ResumeMode, from: Option<ResumePoint>) -> Option<Self> {
-        let rule = rule?.clone();
+    pub(super) fn new(dialect: Arc<Dialect>, mode: ResumeMode, from: Option<ResumePoint>) -> Self {
+        let rule = rule(&dialect);
         let in_session = rule.session.is_some();
         // Numbers of no known session mean nothing where they belong to one.
         let usable = |from: &ResumePoint| mode != ResumeMode::None && (!in_session || from.session.is_some());
@@ -150,7 +162,7 @@ impl Resume {
         // Where numbers belong to a session, one that is behind is never a new beginning.
         let mut numbers = Numbers::new(rule.dedup_window, rule.contiguous, in_session);
         numbers.restart(from.last_sequence);
-        Some(Self {
+        Self {
             mode,
             session: from.session,
             numbers,
@@ -158,8 +170,8 @@ impl Resume {
             unacknowledged: 0,
             replay: None,
             sends: rule.sends.as_ref().map(Unacknowledged::new),
-            rule,
-        })
+            dialect,
+        }
     }
 
     pub(super) fn mode(&self) -> ResumeMode {
@@ -167,7 +179,7 @@ impl Resume {
     }
 
     pub(super) fn rule(&self) -> &ResumeRule {
-        &self.rule
+        rule(&self.dialect)
     }
 
     /// Where a connection that begins now goes on; nothing in it where it does not.
@@ -179,7 +191,7 @@ impl Resume {
 
     /// Brings a point up to date without making another.
     pub(super) fn note_point(&self, point: &mut ResumePoint) {
-        if self.mode == ResumeMode::None || self.rule.session.is_some() && self.session.is_none() {
+        if self.mode == ResumeMode::None || self.rule().session.is_some() && self.session.is_none() {
             *point = ResumePoint::default();
             return;
         }
@@ -206,18 +218,16 @@ impl Resume {
     pub(super) fn welcome(&mut self, hello: &Json, now: Timestamp) -> Welcome {
         let at = |path: &Option<String>| path.as_ref().and_then(|path| member(hello, path));
         let had = self.point();
+        let rule = rule(&self.dialect);
         let last = self.numbers.last();
         let resumed = had != ResumePoint::default()
-            && match &self.rule.resumed {
-                Some(_) => at(&self.rule.resumed) == Some(&Json::Bool(true)),
+            && match &rule.resumed {
+                Some(_) => at(&rule.resumed) == Some(&Json::Bool(true)),
                 // A server that does not say so is believed as long as it names no other session.
-                None => {
-                    self.rule.session.is_none()
-                        || at(&self.rule.session).and_then(Json::as_str) == had.session.as_deref()
-                }
+                None => rule.session.is_none() || at(&rule.session).and_then(Json::as_str) == had.session.as_deref(),
             };
-        let until = at(&self.rule.until).and_then(number);
-        self.session = at(&self.rule.session).and_then(Json::as_str).map(Arc::from).or(self.session.take());
+        let until = at(&rule.until).and_then(number);
+        self.session = at(&rule.session).and_then(Json::as_str).map(Arc::from).or(self.session.take());
         self.unacknowledged = 0;
         self.replay = None;
         if resumed {
@@ -225,11 +235,11 @@ impl Resume {
             self.replay = until.map(|until| Replay { until, count: until.saturating_sub(last), since: now });
             return Welcome::Resumed;
         }
-        if self.rule.session.is_some() {
+        if rule.session.is_some() {
             self.numbers.restart(until);
         }
         match last {
-            Some(last) if self.rule.session.is_some() => Welcome::Lost(last),
+            Some(last) if rule.session.is_some() => Welcome::Lost(last),
             _ => Welcome::First,
         }
     }
@@ -268,7 +278,7 @@ impl Resume {
 
     /// Whether an acknowledgement is due by count.
     pub(super) fn is_ack_due(&self) -> bool {
-        self.rule.ack.as_ref().is_some_and(|ack| self.unacknowledged >= ack.every)
+        self.rule().ack.as_ref().is_some_and(|ack| self.unacknowledged >= ack.every)
     }
 
     /// Whether there is anything to acknowledge; from now on there is not.

@@ -85,23 +85,26 @@ pub struct SendsRule {
 
 impl Default for ResumeRule {
     fn default() -> Self {
-        Self {
-            sequence: None,
-            contiguous: true,
-            message_id: None,
-            dedup_window: 100,
-            session: None,
-            request: None,
-            resumed: None,
-            until: None,
-            gap: None,
-            ack: None,
-            sends: None,
-        }
+        Self::PLAIN
     }
 }
 
 impl ResumeRule {
+    /// Numbers that follow one another, and nothing more.
+    pub(super) const PLAIN: Self = Self {
+        sequence: None,
+        contiguous: true,
+        message_id: None,
+        dedup_window: 100,
+        session: None,
+        request: None,
+        resumed: None,
+        until: None,
+        gap: None,
+        ack: None,
+        sends: None,
+    };
+
     pub(in crate::proto) fn read(&mut self, fields: &mut Fields<'_>) {
         fields.text("sequence", &mut self.sequence);
         fields.flag("contiguous", &mut self.contiguous);

@@ -7,7 +7,7 @@ use super::super::{
     error::{Error, ErrorKind},
     json::Json,
     lifecycle::{BreakerState, Lifecycle, Side},
-    message::{CloseInfo, DialRequest, Message, Negotiated, Payload},
+    message::{CloseInfo, DialRequest, Negotiated, Payload},
     secret::Secret,
     state::State,
     template,
@@ -40,7 +40,7 @@ impl<P: Payload> Session<P> {
     pub(super) fn fetch_token(&mut self) {
         self.fetching = true;
         self.stats.token_fetches += 1;
-        self.timers.set(Timer::Token, self.now + self.settings.token_timeout);
+        self.arm(Timer::Token, self.settings.token_timeout);
         self.outputs.push(Output::FetchToken { generation: self.generation });
     }
 
@@ -101,11 +101,7 @@ impl<P: Payload> Session<P> {
     /// Gives the server a token that was renewed while connected, where the dialect knows how. Elsewhere it is for the next
     /// connection.
     fn show_token(&mut self) {
-        match self.settings.token_refresh(self.tokens.get()) {
-            Ok(Some(frame)) => self.write(Message::Text(frame), None),
-            Ok(None) => {}
-            Err(error) => self.report(error),
-        }
+        self.write_filled(self.settings.token_refresh(self.tokens.get()));
     }
 
     fn dial(&mut self) {
@@ -114,13 +110,22 @@ impl<P: Payload> Session<P> {
             Err(error) => return self.fail(error, Action::Fatal),
         };
         self.link = Link::Dialing;
+        self.begin_dial(self.generation, self.attempt, request);
+    }
+
+    pub(super) fn begin_dial(&mut self, generation: u64, attempt: u32, request: DialRequest) {
         self.dialled_at = self.now;
         self.stats.dials += 1;
-        self.timers.set(Timer::Open, self.now + self.settings.open_timeout);
+        self.arm(Timer::Open, self.settings.open_timeout);
         self.shown_url = Arc::from(request.shown_url.as_str());
         self.negotiated = Negotiated::default();
-        self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt: self.attempt });
-        self.outputs.push(Output::Dial { generation: self.generation, request });
+        self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt });
+        self.outputs.push(Output::Dial { generation, request });
+    }
+
+    /// The hello is awaited.
+    pub(super) fn arm_hello(&mut self) {
+        self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
     }
 
     pub(super) fn dial_request(&self) -> Result<DialRequest, Error> {
@@ -157,13 +162,12 @@ impl<P: Payload> Session<P> {
         self.stats.dial_time = Some(self.now - self.dialled_at);
         self.health.last_received = self.now;
         match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
-            Ok(Some(frame)) => self.write(Message::Text(frame), None),
-            Ok(None) => {}
             Err(error) => return self.fail(error, Action::Fatal),
+            frame => self.write_filled(frame),
         }
         if self.settings.dialect.hello.is_some() {
             self.link = Link::Hello;
-            self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
+            self.arm_hello();
         } else {
             self.up(None, None);
         }
@@ -207,17 +211,17 @@ impl<P: Payload> Session<P> {
             self.stats.last_reconnect_at = Some(self.now);
         }
         self.timers.stop_all();
-        self.timers.set(Timer::Stable, self.now + self.settings.backoff.stable_after);
+        self.arm(Timer::Stable, self.settings.backoff.stable_after);
         if self.settings.dialect.health_check.is_some() {
-            self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
+            self.arm(Timer::HealthCheck, self.settings.health_interval());
         }
         if P::PARTS.ping
             && let Some(interval) = self.settings.ping_interval
         {
-            self.timers.set(Timer::Ping, self.now + interval);
+            self.arm(Timer::Ping, interval);
         }
         if let Some(silence) = self.settings.silence() {
-            self.timers.set(Timer::Silence, self.now + silence);
+            self.arm(Timer::Silence, silence);
         }
         if P::PARTS.renewal {
             self.arm_renewal();

@@ -51,7 +51,7 @@ impl Unanswered {
         let trip = now - self.oldest?;
         self.oldest = self.newest.take();
         let other = self.oldest.map(|sent| now - sent);
-        match other.filter(|other| trip.as_secs_f64() + other.as_secs_f64() > 2.0 * last.as_secs_f64()) {
+        match other.filter(|other| trip.saturating_add(*other) > last.saturating_add(last)) {
             None => Some(trip),
             other => {
                 // What was asked before is not answered any more.
@@ -85,7 +85,7 @@ impl<P: Payload> Session<P> {
             self.tell(Lifecycle::Ping { payload: Arc::from(self.health.frame.as_str()) });
         }
         self.write(Message::Text(self.health.frame.clone()), None);
-        self.timers.set(Timer::HealthCheck, self.now + self.settings.health_interval());
+        self.arm(Timer::HealthCheck, self.settings.health_interval());
     }
 
     /// The reply to a health check came.
@@ -98,13 +98,13 @@ impl<P: Payload> Session<P> {
         self.outputs.push(Output::Ping { generation: self.generation });
         self.tell(Lifecycle::Ping { payload: Arc::from("") });
         if let Some(interval) = self.settings.ping_interval {
-            self.timers.set(Timer::Ping, self.now + interval);
+            self.arm(Timer::Ping, interval);
         }
         self.health.pings.add(self.now);
         // One that is still unanswered keeps its deadline.
         if self.health.ping_sent.is_none() {
             self.health.ping_sent = Some(self.now);
-            self.timers.set(Timer::Pong, self.now + self.settings.ping_timeout);
+            self.arm(Timer::Pong, self.settings.ping_timeout);
         }
     }
 

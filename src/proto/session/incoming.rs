@@ -4,12 +4,12 @@ use super::super::{
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
     json::Json,
-    message::{Class, Message, Parts, Payload},
+    message::{Class, Parts, Payload},
     server_error::{self, ServerError},
     template,
 };
 use super::{Link, Output, Session};
-use std::sync::Arc;
+use std::{slice::from_ref, sync::Arc};
 
 /// What the control types of a dialect are for. A type may be for more than one thing: in Stream's v1 the hello and the
 /// answer to a health check are both a `health.check`.
@@ -20,51 +20,48 @@ pub(super) struct Roles {
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Role {
-    hello: bool,
-    error: bool,
-    reply: bool,
+    /// Bits of the constants below.
+    purposes: u8,
     answer: Option<usize>,
-    /// It says that events are gone.
-    pub(super) gap: bool,
-    /// It says which messages the server has taken.
-    pub(super) received: bool,
-    /// It can be the reply to a request.
-    pub(super) settles: bool,
 }
 
 impl Role {
-    pub(super) fn is_about_numbers(self) -> bool {
-        self.gap || self.received
+    const HELLO: u8 = 1;
+    const ERROR: u8 = 2;
+    const REPLY: u8 = 4;
+    /// It says that events are gone.
+    pub(super) const GAP: u8 = 8;
+    /// It says which messages the server has taken.
+    pub(super) const RECEIVED: u8 = 16;
+    /// It can be the reply to a request.
+    pub(super) const SETTLES: u8 = 32;
+
+    /// Whether it is for one of these.
+    pub(super) fn is(self, purposes: u8) -> bool {
+        self.purposes & purposes != 0
     }
 }
 
 impl Roles {
     pub(super) fn new(dialect: &Dialect, parts: Parts) -> Self {
         let mut roles = Self { types: Vec::new(), roles: Vec::new() };
-        for name in dialect.hello.iter().flat_map(|hello| &hello.types) {
-            roles.entry(name).hello = true;
-        }
-        for name in dialect.errors.iter().flat_map(|errors| &errors.types) {
-            roles.entry(name).error = true;
-        }
-        for name in dialect.health_check.iter().flat_map(|health| &health.reply) {
-            roles.entry(name).reply = true;
-        }
         for (index, rule) in dialect.answers.iter().enumerate() {
             roles.entry(&rule.kind).answer = Some(index);
         }
-        if let (true, Some(rule)) = (parts.requests, &dialect.requests) {
-            for name in &rule.reply_types {
-                roles.entry(name).settles = true;
+        let mut add = |purpose, types: Option<&[String]>| {
+            for name in types.unwrap_or_default() {
+                roles.entry(name).purposes |= purpose;
             }
+        };
+        add(Role::HELLO, dialect.hello.as_ref().map(|hello| &*hello.types));
+        add(Role::ERROR, dialect.errors.as_ref().map(|errors| &*errors.types));
+        add(Role::REPLY, dialect.health_check.as_ref().map(|health| health.reply.as_slice()));
+        if parts.requests {
+            add(Role::SETTLES, dialect.requests.as_ref().map(|rule| &*rule.reply_types));
         }
         if let (true, Some(rule)) = (parts.resume, &dialect.resume) {
-            for name in rule.gap.iter().flat_map(|gap| &gap.types) {
-                roles.entry(name).gap = true;
-            }
-            if let Some(sends) = &rule.sends {
-                roles.entry(&sends.received).received = true;
-            }
+            add(Role::GAP, rule.gap.as_ref().map(|gap| &*gap.types));
+            add(Role::RECEIVED, rule.sends.as_ref().map(|sends| from_ref(&sends.received)));
         }
         roles
     }
@@ -116,13 +113,13 @@ impl<P: Payload> Session<P> {
     fn first_of_successor(&mut self, mut payload: P) {
         let Class::Control(index) = payload.classify(&mut self.names) else { return self.replace_at_once() };
         let role = self.roles.get(index);
-        if role.hello && payload.json().is_some_and(|document| self.is_complete_hello(&document)) {
+        if role.is(Role::HELLO) && payload.json().is_some_and(|document| self.is_complete_hello(&document)) {
             self.stats.messages_in += 1;
             self.stats.bytes_in += payload.size() as u64;
             self.health.last_received = self.now;
             self.promote();
             self.await_hello(Class::Control(index), payload);
-        } else if role.answer.is_none() && !role.reply {
+        } else if role.answer.is_none() && !role.is(Role::REPLY) {
             // An error, or the wrong server: what follows is decided as for any other try.
             self.replace_at_once();
         }
@@ -169,7 +166,7 @@ impl<P: Payload> Session<P> {
             _ => None,
         };
         if let Some(document) = &document {
-            if role.hello && self.is_complete_hello(document) {
+            if role.is(Role::HELLO) && self.is_complete_hello(document) {
                 let id = self.settings.dialect.hello.as_ref().and_then(|hello| hello.connection_id.as_deref());
                 let id = id.and_then(|path| member(document, path)).map(|id| Arc::from(&*template::plain(id)));
                 self.up(id, Some(document));
@@ -180,7 +177,7 @@ impl<P: Payload> Session<P> {
                 let error = if action == Action::Event { error.into_auth() } else { error };
                 return self.fail(error, action);
             }
-            if role.answer.is_some() || role.reply {
+            if role.answer.is_some() || role.is(Role::REPLY) {
                 self.answer(role);
                 return;
             }
@@ -203,14 +200,14 @@ impl<P: Payload> Session<P> {
         let rule = self.settings.dialect.errors.as_ref()?;
         let bare =
             || class == Class::Untyped && rule.bare.as_ref().is_some_and(|path| member(document, path).is_some());
-        (role.error || bare()).then(|| server_error::read(rule, document))
+        (role.is(Role::ERROR) || bare()).then(|| server_error::read(rule, document))
     }
 
     fn control(&mut self, role: Role, payload: P) {
-        if role.reply {
+        if role.is(Role::REPLY) {
             self.health_reply();
         }
-        let found = match role.error {
+        let found = match role.is(Role::ERROR) {
             true => payload.json().and_then(|document| self.server_error(Class::Control(0), role, &document)),
             false => None,
         };
@@ -234,12 +231,7 @@ impl<P: Payload> Session<P> {
 
     fn answer(&mut self, role: Role) {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
-        let params = self.settings.params(None, self.connection_id.as_deref(), None);
-        match params.fill(&rule.frame) {
-            Ok(Some(frame)) => self.write(Message::Text(frame.text()), None),
-            Ok(None) => {}
-            Err(error) => self.report(error),
-        }
+        self.write_filled(self.filled(&rule.frame, None));
     }
 
     /// An error in the middle of the stream: the listeners have it as an event, the session acts on it.

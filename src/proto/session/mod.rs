@@ -33,6 +33,7 @@ use super::{
     channels::Channels,
     decimal::decimal,
     error::{Error, ErrorKind},
+    json::Json,
     lifecycle::{Cause, Lifecycle, Side},
     message::{Message, Negotiated, Payload},
     outbox::Outbox,
@@ -140,15 +141,11 @@ impl<P: Payload> Session<P> {
     pub fn new(mut settings: Settings) -> Result<Self, Error> {
         let clamped = settings.check::<P>()?;
         let roles = Roles::new(&settings.dialect, P::PARTS);
-        let resume = match P::PARTS.resume {
-            true => Resume::new(settings.dialect.resume.as_ref(), settings.resume, settings.resume_from.clone()),
-            false => None,
-        };
         let tokens = match &settings.token {
             TokenSource::Static(token) => Tokens::given(Some(token.clone())),
             _ => Tokens::default(),
         };
-        Ok(Self {
+        let mut session = Self {
             names: P::names(&settings.dialect.type_field, roles.types(), settings.dialect.any_text),
             roles,
             random: Random::new(settings.seed),
@@ -177,7 +174,7 @@ impl<P: Payload> Session<P> {
             negotiated: Negotiated::default(),
             closing: Cause::ByUser,
             for_good: true,
-            resume: resume.map(Box::new),
+            resume: None,
             sequence: None,
             outbox: Outbox::new(settings.outbox),
             requests: Requests::default(),
@@ -188,7 +185,11 @@ impl<P: Payload> Session<P> {
             clamped,
             now: Timestamp::default(),
             settings,
-        })
+        };
+        if P::PARTS.resume && session.settings.dialect.resume.is_some() {
+            session.follow_numbers();
+        }
+        Ok(session)
     }
 
     /// Finds the number of an event by a function instead of by the dialect's path. Without a rule in the dialect, numbers
@@ -196,10 +197,13 @@ impl<P: Payload> Session<P> {
     pub fn set_sequence(&mut self, sequence: Sequence<P>) {
         if P::PARTS.resume {
             self.sequence = Some(sequence);
-            let rule = self.settings.dialect.resume.clone().unwrap_or_default();
-            let from = self.settings.resume_from.clone();
-            self.resume = Resume::new(Some(&rule), self.settings.resume, from).map(Box::new);
+            self.follow_numbers();
         }
+    }
+
+    fn follow_numbers(&mut self) {
+        let Settings { dialect, resume, resume_from, .. } = &self.settings;
+        self.resume = Some(Box::new(Resume::new(dialect.clone(), *resume, resume_from.clone())));
     }
 
     /// Where a connection that begins now would go on; nothing in it where there is nothing to go on with.
@@ -334,6 +338,21 @@ impl<P: Payload> Session<P> {
         self.tell(Lifecycle::State { old, new });
     }
 
+    /// Fills in a frame of the dialect for the connection of now.
+    fn filled(&self, frame: &Json, point: Option<&ResumePoint>) -> Result<Option<String>, Error> {
+        let params = self.settings.params(None, self.connection_id.as_deref(), point);
+        Ok(params.fill(frame)?.map(|frame| frame.text()))
+    }
+
+    /// Writes a frame that was filled in, if anything is left of it.
+    fn write_filled(&mut self, frame: Result<Option<String>, Error>) {
+        match frame {
+            Ok(Some(frame)) => self.write(Message::Text(frame), None),
+            Ok(None) => {}
+            Err(error) => self.report(error),
+        }
+    }
+
     fn tell(&mut self, step: Lifecycle) {
         self.outputs.push(Output::Lifecycle(step));
     }
@@ -416,7 +435,7 @@ impl<P: Payload> Session<P> {
                 self.link = Link::Closing;
                 self.connection_id = None;
                 self.count_connected();
-                self.timers.set(Timer::Close, self.now + self.settings.close_timeout);
+                self.arm(Timer::Close, self.settings.close_timeout);
                 self.tell_closing(code, &reason, Side::Client);
                 self.outputs.push(Output::Close { generation: self.generation, code, reason });
             }
@@ -449,6 +468,11 @@ impl<P: Payload> Session<P> {
         self.stats.messages_out += 1;
         self.stats.bytes_out += message.len() as u64;
         self.outputs.push(Output::Send { generation, message, id });
+    }
+
+    /// Sets a timer.
+    fn arm(&mut self, timer: Timer, wait: Duration) {
+        self.timers.set(timer, self.now + wait);
     }
 
     fn fire(&mut self, timer: Timer) {

@@ -148,7 +148,7 @@ impl<P: Payload> Session<P> {
         let delay = delay.saturating_add(asked).max(self.held_back());
         self.set_state(State::BackingOff);
         if self.outlook.is_clear() {
-            self.timers.set(Timer::Backoff, self.now + delay);
+            self.arm(Timer::Backoff, delay);
         }
         self.tell(Lifecycle::BackingOff { attempt: self.attempt + 1, delay, error });
     }
@@ -157,7 +157,7 @@ impl<P: Payload> Session<P> {
     pub(super) fn prepare_replacement(&mut self) {
         if let Some(age) = self.settings.max_age {
             let earlier = part(age / 10, self.random.fraction());
-            self.timers.set(Timer::Age, self.now + (age - earlier));
+            self.arm(Timer::Age, age - earlier);
         }
     }
 
@@ -165,7 +165,7 @@ impl<P: Payload> Session<P> {
     pub(super) fn replace(&mut self) {
         if !self.outlook.is_clear() {
             // Worse than an old connection is none.
-            self.timers.set(Timer::Age, self.now + OFFLINE_AGE);
+            self.arm(Timer::Age, OFFLINE_AGE);
             return;
         }
         self.tell(Lifecycle::Renewing { age: self.now - self.up_at });

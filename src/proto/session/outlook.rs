@@ -76,7 +76,7 @@ impl<P: Payload> Session<P> {
             self.timers.stop(Timer::Backoff);
         } else if soon.is_some() || !self.timers.is_set(Timer::Backoff) {
             let wait = part(soon.unwrap_or(RETURN_SPREAD), self.random.fraction()).max(self.held_back());
-            self.timers.set(Timer::Backoff, self.now + wait);
+            self.arm(Timer::Backoff, wait);
         }
     }
 
@@ -114,7 +114,7 @@ impl<P: Payload> Session<P> {
         if self.state == State::Connected && self.link == Link::Up && self.settings.dialect.health_check.is_some() {
             self.send_health_check();
             self.health.probed_at = self.now;
-            self.timers.set(Timer::Probe, self.now + self.settings.probe_timeout);
+            self.arm(Timer::Probe, self.settings.probe_timeout);
         }
     }
 }

@@ -3,13 +3,12 @@
 
 use super::super::{
     error::Error,
-    lifecycle::Lifecycle,
     message::{Message, Payload},
     time::part,
     timers::Timer,
 };
 use super::{Link, Output, Session, TokenSource};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// How long the old connection stays at least when a successor did not come about.
 const RETRY: Duration = Duration::from_secs(5);
@@ -39,12 +38,7 @@ impl<P: Payload> Session<P> {
         let Ok(request) = self.dial_request() else { return false };
         let generation = self.new_generation();
         self.successor = Some(Successor { generation, link: Link::Dialing });
-        self.dialled_at = self.now;
-        self.stats.dials += 1;
-        self.timers.set(Timer::Open, self.now + self.settings.open_timeout);
-        self.shown_url = Arc::from(request.shown_url.as_str());
-        self.tell(Lifecycle::Connecting { url: self.shown_url.clone(), attempt: 1 });
-        self.outputs.push(Output::Dial { generation, request });
+        self.begin_dial(generation, 1, request);
         true
     }
 
@@ -55,7 +49,7 @@ impl<P: Payload> Session<P> {
         self.taken_over = true;
         let generation = successor.generation;
         self.timers.stop(Timer::Open);
-        self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
+        self.arm_hello();
         match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
             Ok(Some(frame)) => self.write_to(generation, Message::Text(frame), None),
             Ok(None) => {}
@@ -69,7 +63,7 @@ impl<P: Payload> Session<P> {
         let error = self.redacted(error);
         self.report(error);
         let wait = RETRY + part(RETRY, self.random.fraction());
-        self.timers.set(Timer::Age, self.now + wait);
+        self.arm(Timer::Age, wait);
     }
 
     /// The server ended the successor, or its dial failed.
@@ -120,6 +114,6 @@ impl<P: Payload> Session<P> {
         self.health.begin_anew();
         self.lose_replies();
         self.timers.stop_all();
-        self.timers.set(Timer::Hello, self.dialled_at + self.settings.hello_timeout());
+        self.arm_hello();
     }
 }

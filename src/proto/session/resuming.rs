@@ -21,7 +21,7 @@ impl<P: Payload> Session<P> {
         let Some(resume) = &mut self.resume else { return self.sort(class, payload) };
         let is_document = match class {
             // A frame about numbers has none of its own, whatever its members are called.
-            Class::Control(index) => !self.roles.get(index).is_about_numbers(),
+            Class::Control(index) => !self.roles.get(index).is(Role::GAP | Role::RECEIVED),
             Class::Event | Class::Untyped => true,
             _ => false,
         };
@@ -97,19 +97,14 @@ impl<P: Payload> Session<P> {
     /// Tells the server what has arrived.
     pub(super) fn acknowledge(&mut self) {
         self.timers.stop(Timer::Ack);
-        let Some(resume) = &mut self.resume else { return };
-        if !resume.take_unacknowledged() {
+        if !self.resume.as_mut().is_some_and(|resume| resume.take_unacknowledged()) {
             return;
         }
+        let Some(resume) = &self.resume else { return };
         let Some(ack) = &resume.rule().ack else { return };
         let mut point = resume.point();
         point.last_sequence = resume.last();
-        let params = self.settings.params(None, self.connection_id.as_deref(), Some(&point));
-        match params.fill(&ack.frame) {
-            Ok(Some(frame)) => self.write(Message::Text(frame.text()), None),
-            Ok(None) => {}
-            Err(error) => self.report(error),
-        }
+        self.write_filled(self.filled(&ack.frame, Some(&point)));
     }
 
     fn gap(&mut self, from: u64, to: Option<u64>) {
@@ -120,14 +115,14 @@ impl<P: Payload> Session<P> {
     /// A frame that says that events are gone, or which messages the server has taken.
     pub(super) fn resume_control(&mut self, role: Role, payload: &P) {
         let Some(resume) = &mut self.resume else { return };
-        if let (true, Some(rule)) = (role.gap, &resume.rule().gap)
+        if let (true, Some(rule)) = (role.is(Role::GAP), &resume.rule().gap)
             && let Some(to) = payload.number(&rule.to)
             && let Some(from) = resume.skip_to(to)
         {
             self.gap(from, Some(to));
             self.count_event();
             self.note();
-        } else if let (true, Some(sends)) = (role.received, &resume.rule().sends)
+        } else if let (true, Some(sends)) = (role.is(Role::RECEIVED), &resume.rule().sends)
             && let Some(up_to) = payload.number(&sends.up_to)
             && let Some(kept) = &mut resume.sends
         {
@@ -169,11 +164,7 @@ impl<P: Payload> Session<P> {
             self.write(frame, None);
         }
         let Some(request) = self.resume.as_ref().and_then(|resume| resume.rule().request.as_ref()) else { return };
-        match self.settings.params(None, self.connection_id.as_deref(), Some(point)).fill(request) {
-            Ok(Some(frame)) => self.write(Message::Text(frame.text()), None),
-            Ok(None) => {}
-            Err(error) => self.report(error),
-        }
+        self.write_filled(self.filled(request, Some(point)));
     }
 
     /// Writes again what the server has not taken.

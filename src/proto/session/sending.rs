@@ -8,7 +8,7 @@ use super::super::{
     outbox::{Fate, SendOptions},
     state::State,
 };
-use super::{Link, Output, Session};
+use super::{Link, Output, Session, incoming::Role};
 use std::time::Duration;
 
 impl<P: Payload> Session<P> {
@@ -101,7 +101,7 @@ impl<P: Payload> Session<P> {
     pub(super) fn reply(&mut self, class: Class, payload: P) -> Option<P> {
         let Some(rule) = &self.settings.dialect.requests else { return Some(payload) };
         let may_be_one = match class {
-            Class::Control(index) => rule.reply_types.is_empty() || self.roles.get(index).settles,
+            Class::Control(index) => rule.reply_types.is_empty() || self.roles.get(index).is(Role::SETTLES),
             Class::Event | Class::Untyped => rule.reply_types.is_empty(),
             _ => false,
         };

@@ -4,7 +4,7 @@
 use super::super::{
     channels::Step,
     error::{Error, ErrorKind},
-    message::{Message, Payload},
+    message::Payload,
     template::Params,
 };
 use super::{Link, Session};
@@ -33,13 +33,11 @@ impl<P: Payload> Session<P> {
     /// Writes the next subscription; false if there is none.
     pub(super) fn write_subscription(&mut self) -> bool {
         while self.has_subscriptions() {
-            match self.next_subscription() {
-                Ok(Some(frame)) => {
-                    self.write(Message::Text(frame), None);
-                    return true;
-                }
-                Ok(None) => {}
-                Err(error) => self.report(error),
+            let frame = self.next_subscription();
+            let written = matches!(frame, Ok(Some(_)));
+            self.write_filled(frame);
+            if written {
+                return true;
             }
         }
         false
