@@ -130,7 +130,8 @@ impl fmt::Display for Reconnect {
 #[derive(Default)]
 pub(super) struct Record {
     log: Vec<Reconnect>,
-    trips: Vec<Duration>,
+    /// In nanoseconds.
+    trips: Vec<u64>,
     /// What a timer found out about the failure that follows.
     pub(super) overdue: Option<Reason>,
 }
@@ -152,15 +153,16 @@ impl Record {
         if self.trips.len() == TRIPS {
             self.trips.remove(0);
         }
-        self.trips.push(trip);
+        self.trips.push(trip.as_nanos() as u64);
         let trips = &self.trips;
         // They are few, and a page need not download the standard library's ways to sort: it is the longest of those that
         // have fewer below them.
         let rank = |percent: usize| {
-            let below = |trip| trips.iter().filter(|other| *other < trip).count();
-            trips.iter().filter(|trip| below(trip) * 100 < trips.len() * percent).max().copied()
+            let below = |trip: u64| trips.iter().filter(|other| **other < trip).count();
+            let longest = trips.iter().filter(|trip| below(**trip) * 100 < trips.len() * percent).max();
+            longest.copied().map(Duration::from_nanos)
         };
-        stats.latency_mean = Some(trips.iter().sum::<Duration>() / trips.len() as u32);
+        stats.latency_mean = Some(Duration::from_nanos(trips.iter().sum::<u64>() / trips.len() as u64));
         stats.latency_p50 = rank(50);
         stats.latency_p95 = rank(95);
     }
