@@ -5,19 +5,30 @@ use std::{
     time::Duration,
 };
 
-/// A moment, counted from when the session was made. It never goes back.
+/// A moment, counted from when the session was made. It never goes back. Inside it is a number of nanoseconds, which is
+/// less to carry than a `Duration`, and lasts for 584 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(Duration);
+pub struct Timestamp(u64);
 
 impl Timestamp {
     /// The moment that lies this long after the session was made.
     pub const fn after_start(elapsed: Duration) -> Self {
-        Self(elapsed)
+        Self(nanos(elapsed))
     }
 
     /// How long after the session was made this moment lies.
     pub const fn since_start(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.0)
+    }
+}
+
+/// A longer time than there is ends with it.
+const fn nanos(time: Duration) -> u64 {
+    const SECOND: u64 = 1_000_000_000;
+    if time.as_secs() < u64::MAX / SECOND {
+        time.as_secs() * SECOND + time.subsec_nanos() as u64
+    } else {
+        u64::MAX
     }
 }
 
@@ -38,7 +49,7 @@ impl Add<Duration> for Timestamp {
     type Output = Timestamp;
 
     fn add(self, duration: Duration) -> Timestamp {
-        Timestamp(self.0.saturating_add(duration))
+        Timestamp(self.0.saturating_add(nanos(duration)))
     }
 }
 
@@ -47,6 +58,6 @@ impl Sub for Timestamp {
 
     /// The time from `earlier` to `self`, zero where `earlier` is later.
     fn sub(self, earlier: Timestamp) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
