@@ -71,45 +71,34 @@ impl Channels {
         self.all.iter().position(|channel| *channel.name == *name)
     }
 
-    fn set(&mut self, place: usize, wanted: bool) {
-        self.settled = self.settled.min(place);
-        if let Some(channel) = self.all.get_mut(place) {
-            channel.wanted = wanted;
+    /// Passes over what the server knows, from this place on.
+    fn settle(&mut self, mut place: usize) {
+        while self.all.get(place).is_some_and(|channel| channel.wanted == channel.told) {
+            place += 1;
         }
-        self.settle();
-    }
-
-    /// Passes over what the server knows.
-    fn settle(&mut self) {
-        let rest = self.all.iter().skip(self.settled);
-        self.settled += rest.take_while(|channel| channel.wanted == channel.told).count();
+        self.settled = place;
     }
 
     pub(super) fn want(&mut self, name: Arc<str>) {
         match self.find(&name) {
-            Some(place) => self.set(place, true),
+            Some(place) => {
+                self.all[place].wanted = true;
+                self.settle(self.settled.min(place));
+            }
             None => self.all.push(Channel { name, wanted: true, told: false }),
         }
     }
 
     pub(super) fn drop(&mut self, name: &str) {
         let Some(place) = self.find(name) else { return };
-        self.set(place, false);
+        self.all[place].wanted = false;
         self.tidy();
     }
 
     /// Forgets what nobody wants and the server does not know.
     fn tidy(&mut self) {
-        let mut place = 0;
-        let mut settled = self.settled;
-        self.all.retain(|channel| {
-            let stays = channel.wanted || channel.told;
-            settled -= usize::from(!stays && place < self.settled);
-            place += 1;
-            stays
-        });
-        self.settled = settled;
-        self.settle();
+        self.all.retain(|channel| channel.wanted || channel.told);
+        self.settle(0);
     }
 
     /// A new connection knows nothing: all that is wanted is to be told, in the order in which it was asked for.
@@ -120,7 +109,6 @@ impl Channels {
 
     pub(super) fn disconnected(&mut self) {
         self.up = false;
-        self.settled = 0;
         self.all.iter_mut().for_each(|channel| channel.told = false);
         self.tidy();
     }
@@ -141,7 +129,7 @@ impl Channels {
                 Step::Unsubscribe(name)
             }
         };
-        self.settle();
+        self.settle(self.settled);
         Some(step)
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     error::{Error, ErrorKind},
     message::Message,
-    time::{Timestamp, earliest},
+    time::Timestamp,
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -93,7 +93,7 @@ const MAX_WAITING: usize = 1024;
 pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) message: Message,
-    expires: Option<Timestamp>,
+    expires: Timestamp,
 }
 
 /// What became of a message while it was here.
@@ -116,14 +116,21 @@ pub(super) struct Outbox {
     /// Those that wait for room, in order.
     waiting: VecDeque<Entry>,
     /// When the next one expires, or earlier.
-    deadline: Option<Timestamp>,
+    deadline: Timestamp,
     /// What is still to be told, in the order in which it happened.
     pub(super) fates: Vec<(u64, Fate)>,
 }
 
 impl Outbox {
     pub(super) fn new(rule: OutboxRule) -> Self {
-        Self { rule, accepted: VecDeque::new(), bytes: 0, waiting: VecDeque::new(), deadline: None, fates: Vec::new() }
+        Self {
+            rule,
+            accepted: VecDeque::new(),
+            bytes: 0,
+            waiting: VecDeque::new(),
+            deadline: Timestamp::NEVER,
+            fates: Vec::new(),
+        }
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -149,7 +156,7 @@ impl Outbox {
         when_full: WhenFull,
         ttl: Option<Duration>,
     ) -> Result<(), Error> {
-        let expires = ttl.or(self.rule.ttl).map(|ttl| now + ttl);
+        let expires = ttl.or(self.rule.ttl).map_or(Timestamp::NEVER, |ttl| now + ttl);
         let entry = Entry { id, message, expires };
         // Nobody overtakes those who wait.
         if self.waiting.is_empty() && self.fits(&entry) {
@@ -158,7 +165,7 @@ impl Outbox {
         }
         match when_full {
             WhenFull::Wait if self.waiting.len() < MAX_WAITING => {
-                self.note_deadline(expires);
+                self.deadline = self.deadline.min(expires);
                 self.waiting.push_back(entry);
             }
             WhenFull::DropOldest => {
@@ -182,7 +189,7 @@ impl Outbox {
 
     fn accept(&mut self, entry: Entry) {
         self.fates.push((entry.id, Fate::Accepted));
-        self.note_deadline(entry.expires);
+        self.deadline = self.deadline.min(entry.expires);
         self.bytes += entry.message.len();
         self.accepted.push_back(entry);
     }
@@ -192,10 +199,6 @@ impl Outbox {
             self.bytes -= oldest.message.len();
             self.fates.push((oldest.id, Fate::Dropped));
         }
-    }
-
-    fn note_deadline(&mut self, expires: Option<Timestamp>) {
-        self.deadline = earliest(&[self.deadline, expires]);
     }
 
     /// How large the next message is.
@@ -223,25 +226,24 @@ impl Outbox {
     }
 
     /// When to call [`expire`](Self::expire); nothing need have expired by then.
-    pub(super) fn deadline(&self) -> Option<Timestamp> {
+    pub(super) fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
     /// Drops what has waited too long.
     pub(super) fn expire(&mut self, now: Timestamp) {
         let Self { accepted, waiting, bytes, deadline, fates, .. } = self;
-        *deadline = None;
+        *deadline = Timestamp::NEVER;
         for (entries, is_accepted) in [(accepted, true), (waiting, false)] {
-            entries.retain(|entry| match entry.expires {
-                Some(at) if at <= now => {
+            entries.retain(|entry| {
+                let stays = entry.expires > now;
+                if stays {
+                    *deadline = entry.expires.min(*deadline);
+                } else {
                     *bytes -= if is_accepted { entry.message.len() } else { 0 };
                     fates.push((entry.id, Fate::Expired));
-                    false
                 }
-                expires => {
-                    *deadline = earliest(&[*deadline, expires]);
-                    true
-                }
+                stays
             });
         }
         self.fill_up();
@@ -265,7 +267,7 @@ impl Outbox {
     /// Takes the next one out that is left, accepted or not: nothing more will be written.
     pub(super) fn take_any(&mut self) -> Option<Entry> {
         self.bytes = 0;
-        self.deadline = None;
+        self.deadline = Timestamp::NEVER;
         self.accepted.pop_front().or_else(|| self.waiting.pop_front())
     }
 }

@@ -150,7 +150,7 @@ impl Requests {
 
     /// Whoever sent it waits no more.
     pub(super) fn remove(&mut self, id: u64) {
-        self.waiting.retain(|request| request.id != id);
+        self.take(|request| request.id == id);
     }
 
     /// The request that this is the reply to, and the error in it.
@@ -161,8 +161,8 @@ impl Requests {
     }
 
     /// When the next one has waited long enough.
-    pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.waiting.iter().map(|request| request.deadline).min()
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.waiting.iter().fold(Timestamp::NEVER, |next, request| next.min(request.deadline))
     }
 
     /// Takes one that has waited long enough.

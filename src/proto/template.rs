@@ -17,6 +17,8 @@ pub(super) struct Params<'a> {
     pub(super) connection_id: Option<&'a str>,
     /// Where a lost connection goes on.
     pub(super) point: Option<&'a ResumePoint>,
+    /// The channel that is subscribed to, in a frame for it.
+    pub(super) channel: Option<&'a str>,
     pub(super) client: &'a str,
     /// Given by the user.
     pub(super) given: &'a Object,
@@ -32,6 +34,7 @@ impl Params<'_> {
         match name {
             "token" => return Ok(self.token.map(|token| Json::from(token.reveal()))),
             "connection_id" => return Ok(self.connection_id.map(Json::from)),
+            "channel" if self.channel.is_some() => return Ok(self.channel.map(Json::from)),
             "client" => return Ok(Some(Json::from(self.client))),
             "session" if self.point.is_some() => {
                 return Ok(self.point.and_then(|point| point.session.as_deref()).map(Json::from));
@@ -230,6 +233,7 @@ mod tests {
             token: Some(&token),
             connection_id: None,
             point: None,
+            channel: None,
             client: "me/1",
             given: &given,
             defaults: &defaults,

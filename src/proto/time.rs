@@ -11,6 +11,9 @@ use std::{
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The end of time, for what is not to happen.
+    pub(super) const NEVER: Self = Self(u64::MAX);
+
     /// The moment that lies this long after the session was made.
     pub const fn after_start(elapsed: Duration) -> Self {
         Self(nanos(elapsed))
@@ -25,11 +28,7 @@ impl Timestamp {
 /// A longer time than there is ends with it.
 const fn nanos(time: Duration) -> u64 {
     const SECOND: u64 = 1_000_000_000;
-    if time.as_secs() < u64::MAX / SECOND {
-        time.as_secs() * SECOND + time.subsec_nanos() as u64
-    } else {
-        u64::MAX
-    }
+    if time.as_secs() < u64::MAX / SECOND { time.as_secs() * SECOND + time.subsec_nanos() as u64 } else { u64::MAX }
 }
 
 /// A part of a time, to the microsecond. The standard library's way knows a hundred ways to fail, and a page would have to
@@ -38,11 +37,6 @@ pub(super) fn part(time: Duration, of: f64) -> Duration {
     let micros = time.as_secs().saturating_mul(1_000_000).saturating_add(time.subsec_micros().into());
     // A float becomes a whole number without going below zero or over the end.
     Duration::from_micros((micros as f64 * of) as u64)
-}
-
-/// The first of some moments, as far as there are any.
-pub(super) fn earliest(moments: &[Option<Timestamp>]) -> Option<Timestamp> {
-    moments.iter().flatten().min().copied()
 }
 
 impl Add<Duration> for Timestamp {

@@ -1,6 +1,6 @@
 //! The timers of a session: at most one of each kind, and the next one that is due.
 
-use super::time::{Timestamp, earliest};
+use super::time::Timestamp;
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,31 +52,34 @@ const ALL: &[Timer] = &[
     Timer::Ack,
 ];
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Timers {
-    due: [Option<Timestamp>; ALL.len()],
+    due: [Timestamp; ALL.len()],
     /// The earliest of them: a driver asks for it after each message, and timers change seldom.
-    next: Option<Timestamp>,
+    next: Timestamp,
 }
 
 impl Timers {
+    pub(super) fn new() -> Self {
+        Self { due: [Timestamp::NEVER; ALL.len()], next: Timestamp::NEVER }
+    }
+
     pub(super) fn set(&mut self, timer: Timer, at: Timestamp) {
-        self.change(timer, Some(at));
+        self.due[timer as usize] = at;
+        self.next = Timestamp::NEVER;
+        for due in self.due {
+            self.next = self.next.min(due);
+        }
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {
-        self.change(timer, None);
-    }
-
-    fn change(&mut self, timer: Timer, at: Option<Timestamp>) {
-        self.due[timer as usize] = at;
-        self.next = earliest(&self.due);
+        self.set(timer, Timestamp::NEVER);
     }
 
     /// Lets those that would end something, and are due, wait until then.
     pub(super) fn put_off(&mut self, now: Timestamp, until: Timestamp) {
         for timer in [Timer::Open, Timer::Hello, Timer::Silence, Timer::Probe, Timer::Pong] {
-            if self.due[timer as usize].is_some_and(|due| due <= now) {
+            if self.due[timer as usize] <= now {
                 self.set(timer, until);
             }
         }
@@ -84,22 +87,24 @@ impl Timers {
 
     /// Whether this timer is set.
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.due[timer as usize].is_some()
+        self.due[timer as usize] < Timestamp::NEVER
     }
 
     pub(super) fn stop_all(&mut self) {
-        *self = Self::default();
+        *self = Self::new();
     }
 
-    /// When the next timer is due.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    /// When the next timer is due, if ever.
+    pub(super) fn next(&self) -> Timestamp {
         self.next
     }
 
     /// Takes the earliest timer that is due.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Timer> {
-        let next = self.next.filter(|at| *at <= now)?;
-        let timer = ALL.iter().copied().find(|timer| self.due[*timer as usize] == Some(next))?;
+        let timer = *ALL.iter().find(|timer| self.due[**timer as usize] == self.next)?;
+        if self.next > now {
+            return None;
+        }
         self.stop(timer);
         Some(timer)
     }
@@ -117,18 +122,18 @@ mod tests {
 
     #[test]
     fn gives_the_due_timers_in_order_and_once() {
-        let mut timers = Timers::default();
-        assert_eq!(timers.next(), None);
+        let mut timers = Timers::new();
+        assert_eq!(timers.next(), Timestamp::NEVER);
         timers.set(Timer::Silence, at(35));
         timers.set(Timer::HealthCheck, at(25));
         timers.set(Timer::Stable, at(60));
         timers.set(Timer::Silence, at(30));
-        assert_eq!(timers.next(), Some(at(25)));
+        assert_eq!(timers.next(), at(25));
         assert_eq!(timers.take_due(at(24)), None);
         assert_eq!(timers.take_due(at(40)), Some(Timer::HealthCheck));
         assert_eq!(timers.take_due(at(40)), Some(Timer::Silence));
         assert_eq!(timers.take_due(at(40)), None);
         timers.stop_all();
-        assert_eq!(timers.next(), None);
+        assert_eq!(timers.next(), Timestamp::NEVER);
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             token: Some(&token),
             connection_id: None,
             point: None,
+            channel: None,
             client: "me/1 (abc)",
             given: &given,
             defaults: &dialect.defaults,

@@ -15,7 +15,7 @@ pub(in crate::proto) struct Unacknowledged {
     max_bytes: u64,
     /// The number of the last message.
     last: u64,
-    /// The last ones, in their order: the number of each is one more than that of the one before.
+    /// The last ones as they were given, in their order: the number of each is one more than that of the one before.
     kept: Vec<String>,
     bytes: u64,
     /// Whether the last message that was given is the last one that is kept.
@@ -44,12 +44,12 @@ impl Unacknowledged {
     /// Gives a message its number and keeps it. What is no JSON object goes as it is.
     pub(in crate::proto) fn number(&mut self, message: Message) -> Message {
         self.is_last_kept = false;
-        let Message::Text(text) = &message else { return message };
+        let Message::Text(text) = message else { return message };
         let number = self.last.saturating_add(1);
-        let Some(numbered) = with_member(text, &self.sequence, number) else { return message };
+        let Some(numbered) = with_member(&text, &self.sequence, number) else { return Message::Text(text) };
         self.last = number;
-        self.bytes += numbered.len() as u64;
-        self.kept.push(numbered.clone());
+        self.bytes += text.len() as u64;
+        self.kept.push(text);
         self.is_last_kept = true;
         Message::Text(numbered)
     }
@@ -83,21 +83,24 @@ impl Unacknowledged {
 
     /// The messages to send again, in their order.
     pub(in crate::proto) fn again(&self) -> Vec<Message> {
-        self.kept.iter().map(|text| Message::Text(text.clone())).collect()
+        let mut number = self.last - self.kept.len() as u64;
+        let mut again = Vec::new();
+        for text in &self.kept {
+            number += 1;
+            again.extend(with_member(text, &self.sequence, number).map(Message::Text));
+        }
+        again
     }
 
     /// In a new session numbers begin anew. Gives how many messages were kept; with `keep` they stay, under new numbers.
     pub(in crate::proto) fn restart(&mut self, keep: bool) -> usize {
-        let kept = std::mem::take(&mut self.kept);
-        let before = self.last - kept.len() as u64;
-        (self.last, self.bytes) = (0, 0);
-        if keep {
-            for (number, text) in (before + 1..).zip(&kept) {
-                let plain = without_member(text, &self.sequence, number);
-                self.number(Message::Text(plain));
-            }
+        let count = self.kept.len();
+        if !keep {
+            self.kept.clear();
+            self.bytes = 0;
         }
-        kept.len()
+        self.last = self.kept.len() as u64;
+        count
     }
 }
 
@@ -106,13 +109,6 @@ fn with_member(text: &str, name: &str, number: u64) -> Option<String> {
     let members = text.trim_ascii().strip_prefix("{")?.strip_suffix("}")?.trim_ascii();
     let comma = if members.is_empty() { "" } else { "," };
     Some(["{", members, comma, "\"", name, "\":", &decimal(number), "}"].concat())
-}
-
-/// Takes the member away again that [`with_member`] added.
-fn without_member(text: &str, name: &str, number: u64) -> String {
-    let tail = ["\"", name, "\":", &decimal(number), "}"].concat();
-    let body = text.strip_suffix(tail.as_str()).unwrap_or(text);
-    [body.strip_suffix(",").unwrap_or(body), "}"].concat()
 }
 
 #[cfg(test)]

@@ -136,10 +136,12 @@ impl<P: Payload> Session<P> {
         let url = settings.dial_url(self.tokens.get(), point.as_ref())?;
         let mut protocols = Vec::new();
         for protocol in &settings.dialect.protocols {
-            protocols.push(params.text(protocol)?);
+            let protocol = params.text(protocol)?;
+            // One that stands for an optional parameter alone may be missing.
+            if !protocol.is_empty() {
+                protocols.push(protocol);
+            }
         }
-        // One that stands for an optional parameter alone may be missing.
-        protocols.retain(|protocol| !protocol.is_empty());
         protocols.extend_from_slice(&settings.protocols);
         let mut headers = settings.headers.clone();
         for (name, value) in settings.dialect.headers.iter() {
@@ -154,7 +156,7 @@ impl<P: Payload> Session<P> {
         if !self.is_current(generation, &[Link::Dialing]) {
             // Nobody waits for this socket any more: it must not stay open, unless it is the current one, told of twice.
             if generation != self.generation || self.link == Link::None {
-                self.outputs.push(Output::Abort { generation, code: 1000, reason: "client disconnect" });
+                self.push_abort(generation, 1000, "client disconnect");
             }
             return;
         }

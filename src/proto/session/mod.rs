@@ -43,7 +43,7 @@ use super::{
     resume::{Resume, ResumePoint, Sequence},
     state::State,
     stats::Stats,
-    time::{Timestamp, earliest},
+    time::Timestamp,
     timers::{Timer, Timers},
     token::Tokens,
 };
@@ -151,7 +151,7 @@ impl<P: Payload> Session<P> {
             random: Random::new(settings.seed),
             backoff: Backoff::new(settings.backoff),
             breaker: settings.breaker.map(Breaker::new),
-            timers: Timers::default(),
+            timers: Timers::new(),
             state: State::Idle,
             link: Link::None,
             generation: 0,
@@ -305,9 +305,14 @@ impl<P: Payload> Session<P> {
 
     /// When to call with [`Input::Timeout`]. `None`: nothing is waited for.
     pub fn next_timeout(&self) -> Option<Timestamp> {
-        let expiry = if P::PARTS.outbox { self.outbox.deadline() } else { None };
-        let reply = if P::PARTS.requests { self.requests.deadline() } else { None };
-        earliest(&[self.timers.next(), expiry, reply])
+        let mut next = self.timers.next();
+        if P::PARTS.outbox {
+            next = next.min(self.outbox.deadline());
+        }
+        if P::PARTS.requests {
+            next = next.min(self.requests.deadline());
+        }
+        (next < Timestamp::NEVER).then_some(next)
     }
 
     /// The state.

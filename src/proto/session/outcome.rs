@@ -28,9 +28,13 @@ impl<P: Payload> Session<P> {
             self.tell_closing(code, reason, Side::Client);
         }
         if fetching || self.link != Link::None {
-            self.outputs.push(Output::Abort { generation: self.generation, code, reason });
+            self.push_abort(self.generation, code, reason);
         }
         self.link = Link::None;
+    }
+
+    pub(super) fn push_abort(&mut self, generation: u64, code: u16, reason: &'static str) {
+        self.outputs.push(Output::Abort { generation, code, reason });
     }
 
     pub(super) fn timed_out(&mut self, reason: Reason) {

@@ -101,7 +101,7 @@ impl<P: Payload> Session<P> {
     /// Timers that come much too late say nothing of the server: what it sent may wait behind them. What they would end
     /// gets another while, once, and an open connection is probed (N-5).
     pub(super) fn forgive_lost_time(&mut self) {
-        let late = self.timers.next().is_some_and(|due| self.now > due + LATE);
+        let late = self.now > self.timers.next() + LATE;
         let forgiven = std::mem::replace(&mut self.outlook.forgiven, late);
         if late && !forgiven {
             self.timers.put_off(self.now, self.now + self.settings.probe_timeout);

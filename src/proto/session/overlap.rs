@@ -7,7 +7,7 @@ use super::super::{
     time::part,
     timers::Timer,
 };
-use super::{Link, Output, Session, TokenSource};
+use super::{Link, Session, TokenSource};
 use std::time::Duration;
 
 /// How long the old connection stays at least when a successor did not come about.
@@ -79,14 +79,13 @@ impl<P: Payload> Session<P> {
         self.timers.stop(Timer::Open);
         self.timers.stop(Timer::Hello);
         if let Some(successor) = self.successor.take().filter(|successor| successor.link != Link::None) {
-            let (generation, reason) = (successor.generation, "client gives up on this connection");
-            self.outputs.push(Output::Abort { generation, code: 4000, reason });
+            self.push_abort(successor.generation, 4000, "client gives up on this connection");
         }
     }
 
     /// Its hello has come: it is the connection now, and from here on nothing of the old one is delivered.
     pub(super) fn promote(&mut self) {
-        self.outputs.push(Output::Abort { generation: self.generation, code: 4000, reason: RENEWS });
+        self.push_abort(self.generation, 4000, RENEWS);
         self.adopt();
     }
 
@@ -96,7 +95,7 @@ impl<P: Payload> Session<P> {
         let waits = self.successor.as_ref().is_some_and(|successor| successor.link == Link::Hello);
         if waits {
             if self.fetching {
-                self.outputs.push(Output::Abort { generation: self.generation, code: 1000, reason: RENEWS });
+                self.push_abort(self.generation, 1000, RENEWS);
             }
             self.adopt();
         }

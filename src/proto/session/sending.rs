@@ -150,7 +150,7 @@ impl<P: Payload> Session<P> {
             self.withdraw(id);
             self.settle(id, Error::new(ErrorKind::Timeout, "the reply did not come in time"));
         }
-        if P::PARTS.outbox && self.outbox.deadline().is_some_and(|at| at <= self.now) {
+        if P::PARTS.outbox && self.outbox.deadline() <= self.now {
             self.outbox.expire(self.now);
             self.tell_fates();
         }

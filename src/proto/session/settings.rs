@@ -224,9 +224,7 @@ impl Settings {
         if P::PARTS.channels
             && let Some(rule) = &self.dialect.channels
         {
-            let mut given = self.params.clone();
-            given.insert("channel", "name".into());
-            let params = Params { given: &given, ..params };
+            let params = Params { channel: Some("name"), ..params };
             params.fill(&rule.subscribe)?;
             rule.unsubscribe.iter().try_for_each(|frame| params.fill(frame).map(drop))?;
         }
@@ -263,7 +261,7 @@ impl Settings {
         point: Option<&'a ResumePoint>,
     ) -> Params<'a> {
         let (given, defaults) = (&self.params, &self.dialect.defaults);
-        Params { token, connection_id, point, client: &self.client, given, defaults }
+        Params { token, connection_id, point, channel: None, client: &self.client, given, defaults }
     }
 
     /// Refuses a token that this dialect must not show.

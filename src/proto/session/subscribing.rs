@@ -51,9 +51,7 @@ impl<P: Payload> Session<P> {
             None => return Ok(None),
         };
         let Some(template) = template else { return Ok(None) };
-        let mut given = self.settings.params.clone();
-        given.insert("channel", (&*name).into());
         let params = self.settings.params(self.tokens.get(), self.connection_id.as_deref(), None);
-        Ok(Params { given: &given, ..params }.fill(template)?.map(|frame| frame.text()))
+        Ok(Params { channel: Some(&name), ..params }.fill(template)?.map(|frame| frame.text()))
     }
 }
