@@ -1,5 +1,5 @@
 // everwire for the browser: a thin face over the WebAssembly module. Importing it does nothing; the first client loads the module.
-import init, { Client as Core, EverwireError, timers } from './dist/everwire.js';
+import init, { Client as Core, Edge, EverwireError, timers } from './dist/everwire.js';
 
 export { Client, EverwireError };
 
@@ -28,11 +28,13 @@ export async function createClient(options) {
 /** The module's half of a client, and the places of the user's functions in it. */
 async function createCore(options) {
   await load();
-  const [signal, text, socket, ...functions] = written(options);
+  const { signal, text, socket, functions } = written(options);
   signal?.throwIfAborted();
-  const places = functions.map((listener) => listener && { listener });
-  const core = new Core(text, socket, ...places.map((place) => place && ((...given) => place.listener(...given))));
-  return [core, places.filter(Boolean)];
+  const places = Object.entries(functions).map(([name, listener]) => [name, { listener }]);
+  const calls = places.map(([name, place]) => [name, (...given) => place.listener(...given)]);
+  const edge = new Edge({ WebSocket: socket, ...Object.fromEntries(calls) });
+  const core = Object.assign(new Core(text, edge), { listeners: edge.listeners });
+  return [core, places.map(([, place]) => place)];
 }
 
 function begun(client, { signal, timer }) {
@@ -114,7 +116,7 @@ class Client extends Source {
 
   on(type, listener, { signal } = {}) {
     if (signal?.aborted) return () => false;
-    return this.#listen(listener, (place) => this.#core.on(type, place), type, signal);
+    return this.#listen(listener, (place) => this.#core.listeners.on(type, place), type, signal);
   }
 
   off(type, listener) {
@@ -123,16 +125,16 @@ class Client extends Source {
   }
 
   onLifecycle(listener) {
-    return this.#listen(listener, (place) => this.#core.onLifecycle(place), ANY_STEP);
+    return this.#listen(listener, (place) => this.#core.listeners.onLifecycle(place), ANY_STEP);
   }
 
   #listen(listener, add, type, signal) {
     const place = { listener: callable(listener) };
-    const id = add(place);
+    add(place);
     const off = ending([signal], () => {
       // It may be in a list that is being called.
       place.listener = undefined;
-      return this.#functions.delete(place) && this.#core.remove(id);
+      return this.#functions.delete(place) && this.#core.listeners.remove(place);
     });
     this.#keep(place, { type, off });
     return off;
@@ -500,14 +502,14 @@ function written(options) {
   if (socket !== undefined && typeof socket !== 'function') {
     throw new EverwireError('config', 'WebSocket: must be a constructor', false, { path: 'WebSocket' });
   }
-  const functions = FUNCTIONS.map((name) => (typeof others[name] === 'function' ? others[name] : undefined));
-  const given = Object.entries(others).filter(([, value]) => value !== undefined && !functions.includes(value));
+  const functions = Object.fromEntries(FUNCTIONS.flatMap((name) => (typeof others[name] === 'function' ? [[name, others[name]]] : [])));
+  const given = Object.entries(others).filter(([name, value]) => value !== undefined && !Object.hasOwn(functions, name));
   const members = given.map(([path, value]) => `${JSON.stringify(path)}:${json(value, 'config', `${path}: `, { path })}`);
   // everything
-  const ask = functions[2];
-  if (ask) functions[2] = (point) => asked(ask(point));
+  const { onResume } = functions;
+  if (onResume) functions.onResume = (point) => asked(onResume(point));
   // end
-  return [signal, `{${members}}`, socket, ...functions];
+  return { signal, text: `{${members}}`, socket, functions };
 }
 // everything
 

@@ -40,8 +40,8 @@ export class Lead {
       this.core = core;
       const events = { listener: (data, type) => this.#note([type, data]), raw: true };
       const steps = { listener: (step) => this.#relay(step) };
-      core.on('**', events);
-      core.onLifecycle(steps);
+      core.listeners.on('**', events);
+      core.listeners.onLifecycle(steps);
       core.connect();
       // A core that leads no more calls nobody, and keeps nothing of the page.
       signal.addEventListener('abort', () => {

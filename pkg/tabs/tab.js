@@ -5,9 +5,9 @@
 // Terms: whoever begins to lead takes a higher term and says so on the channel, which has one order for all. What comes from an
 // earlier term after that counts for nobody, what came before counts for all. So every tab has heard the same events when the
 // new leader connects, and goes on from the same point.
-import { EverwireError } from '../dist/everwire.js';
+import { EverwireError, Listeners, call } from '../dist/everwire.js';
 import { Lead } from './lead.js';
-import { Listeners, posted, revived, taken } from './listeners.js';
+import { deliver, posted, revived, taken } from './listeners.js';
 import { Sends, closed, make } from './sends.js';
 import { Turns } from './turns.js';
 
@@ -21,7 +21,8 @@ export class Tab {
   #name;
   #stealAfter;
   #id = crypto.randomUUID();
-  #listeners = new Listeners();
+  listeners = new Listeners();
+  #listenerFailures = 0;
   #state = 'idle';
   #connectionId;
   #end;
@@ -63,7 +64,7 @@ export class Tab {
 
   /** What is counted here, and not by a core. */
   get own() {
-    return { overflows: this.#sends.overflows, listenerFailures: this.#listeners.failures };
+    return { overflows: this.#sends.overflows, listenerFailures: this.#listenerFailures };
   }
 
   get leads() {
@@ -76,18 +77,6 @@ export class Tab {
 
   get connectionId() {
     return this.#connectionId;
-  }
-
-  on(pattern, place) {
-    return this.#listeners.add(pattern ?? null, place);
-  }
-
-  onLifecycle(place) {
-    return this.#listeners.add(undefined, place);
-  }
-
-  remove(id) {
-    return this.#listeners.remove(id);
   }
 
   get resumePoint() {
@@ -365,7 +354,7 @@ export class Tab {
         // One that was heard already is heard once.
         if (number === this.#last + 1) {
           this.#last = number;
-          this.#listeners.deliver(item, (error) => this.#tell({ type: 'error', error }));
+          deliver(this.listeners, item, (error) => this.#wrong(error));
         }
         number += 1;
         continue;
@@ -438,7 +427,12 @@ export class Tab {
   }
 
   #tell(step) {
-    this.#listeners.tell(step);
+    call(this.listeners.of(), step);
+  }
+
+  #wrong(error) {
+    if (error.code === 'listener') this.#listenerFailures += 1;
+    this.#tell({ type: 'error', error });
   }
 
   #finish(cause, state) {

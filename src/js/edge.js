@@ -2,35 +2,8 @@
 // So an event never enters the memory of the wasm module, which knows it by a few numbers, and one that nobody listens to is
 // never parsed.
 import { now } from '../platform/web/glue.js';
-
-/** An error of everwire. `code` says what kind it is. */
-export class EverwireError extends Error {
-  constructor(code, message, retryable, details) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined);
-    delete details.cause;
-    Object.assign(this, { code, retryable }, details);
-  }
-  get name() {
-    return 'EverwireError';
-  }
-}
-
-/** Calls the user's token function, and tells whether it failed, and what it gave. */
-export async function ask(fetch, done) {
-  let failed = false;
-  let value;
-  try {
-    value = await fetch();
-  } catch (error) {
-    failed = true;
-    value = error;
-  }
-  try {
-    done(failed, value);
-  } catch {
-    // Nobody waits any more.
-  }
-}
+import { keep, option, present } from './error.js';
+import { Listeners, call, report } from './listeners.js';
 
 /** What stands for a type that has no number: no JSON document; not remembered, because too many others are; none at all. */
 const MALFORMED = -1;
@@ -84,7 +57,7 @@ const messages = [];
 const documents = [];
 const free = [];
 
-function keep(message) {
+function keepMessage(message) {
   const place = free.length > 0 ? free.pop() : messages.length;
   messages[place] = message;
   return place;
@@ -109,23 +82,118 @@ export function name(id, place, field) {
   return (documents[place] ?? JSON.parse(messages[place]))[field];
 }
 
-/** Reads the messages of a client's sockets. */
-export class Reader {
-  #prefix;
-  #field;
-  #anyText;
-  #socket;
+/** What a message says, which is parsed if it was not yet. */
+function open(place, parse) {
+  const document = documents[place];
+  if (document !== undefined) return document;
+  return parse ? JSON.parse(messages[place]) : messages[place];
+}
 
-  /** `socket` is the constructor of another WebSocket than the page's own. */
-  constructor(field, anyText, socket) {
-    this.#socket = socket;
+/** The member at a path of a message. */
+export function member(place, path) {
+  let value;
+  try {
+    value = documents[place] = open(place, true);
+  } catch {
+    // What is no JSON has no members.
+  }
+  for (const name of path.split('.')) value = value?.[name];
+  return value;
+}
+
+/** What `deliver` answers: the text is no JSON, or how many listeners threw. */
+const NOT_JSON = -1;
+
+/** The numbers of what listeners threw, until they are taken. */
+const thrown = [];
+
+export function takeThrown() {
+  return thrown.shift();
+}
+
+/**
+ * The steps of the life cycle that say something: what their two texts and their two numbers are called. An error is called so
+ * in all of them.
+ */
+const STEPS = {
+  state: ['old', 'new'],
+  connecting: ['url', '', 'attempt'],
+  connected: ['connectionId', '', 'attempt', 'downtime'],
+  'backing-off': ['', '', 'attempt', 'delay'],
+  clamped: ['setting', '', 'asked', 'used'],
+  pong: ['', '', 'latency'],
+  closing: ['reason', 'by', 'code'],
+  'token-renewed': ['', '', 'validFor'],
+  breaker: ['state', '', 'wait'],
+  renewing: ['', '', 'age'],
+  overflow: ['queue', 'policy', 'capacity', 'dropped'],
+  'replay-started': ['mode', '', 'last', 'count'],
+  'replay-completed': ['mode', '', 'count', 'duration'],
+  gap: ['', '', 'from', 'to'],
+};
+
+/** What a client has on this side: the user's functions, who listens, and who waits for the replies to requests. */
+export class Edge {
+  listeners = new Listeners();
+  #given;
+  #replies = new Map();
+  #field;
+  #prefix;
+  #anyText;
+
+  /** `given` are the functions among the options: `token`, `sequence`, `onResume`, and `WebSocket` for another than the page's own. */
+  constructor(given) {
+    this.#given = given;
+  }
+
+  has(name) {
+    return this.#given[name] !== undefined;
+  }
+
+  /** Calls the token function, and tells its token. One that failed is told without, and what it threw is to be taken. */
+  async ask(done) {
+    let token;
+    let failed = false;
+    try {
+      token = await this.#given.token();
+    } catch (error) {
+      failed = true;
+      thrown.push(keep(error));
+    }
+    try {
+      done(failed, token);
+    } catch {
+      // Nobody waits any more.
+    }
+  }
+
+  /** The number that the user's function gives for a message; that of an event without one is not followed. */
+  numbered(place) {
+    try {
+      return this.#given.sequence(open(place, true));
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  /** What the user wants to have sent to go on from a point. */
+  resumption(session, lastSequence) {
+    try {
+      return this.#given.onResume(resumePoint(session, lastSequence) ?? {});
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  /** Says where the type stands in a message, and whether any text is one. */
+  reads(field, anyText) {
     this.#prefix = `{${JSON.stringify(field)}:"`;
     this.#field = field;
     this.#anyText = anyText;
   }
 
   open(url, protocols) {
-    return new (this.#socket ?? WebSocket)(url, protocols);
+    return new (this.#given.WebSocket ?? WebSocket)(url, protocols);
   }
 
   /** Gives every message: its place, the number of its type, what it is, its size, and the time. */
@@ -133,7 +201,7 @@ export class Reader {
     const prefix = this.#prefix;
     const start = prefix.length;
     socket.onmessage = ({ data }) => {
-      const place = keep(data);
+      const place = keepMessage(data);
       if (typeof data !== 'string') return receive(place, UNTYPED, BINARY, data.byteLength, now());
       // Where the type comes first, no more of the text is looked at than its end.
       const end = data.startsWith(prefix) && data.endsWith('}') ? data.indexOf('"', start) : -1;
@@ -154,111 +222,97 @@ export class Reader {
     try {
       value = JSON.parse(text);
     } catch {
-      return this.#anyText ? receive(place, UNTYPED, TEXT, text.length, now()) : receive(place, MALFORMED, TEXT, text.length, now());
+      return receive(place, this.#anyText ? UNTYPED : MALFORMED, TEXT, text.length, now());
     }
     documents[place] = value;
     const typed = typeof value === 'object' && value !== null && Object.hasOwn(value, this.#field);
     const type = typed ? value[this.#field] : undefined;
     receive(place, typeof type === 'string' ? number(type) : UNTYPED, DOCUMENT, text.length, now());
   }
-}
 
-/** What `deliver` answers: all is well, the text is no JSON, or listeners threw. */
-const DELIVERED = 0;
-const NOT_JSON = 1;
-const THROWN = 2;
-
-/** What listeners threw, until it is taken. */
-let thrown = [];
-
-export function takeThrown() {
-  const taken = thrown;
-  thrown = [];
-  return taken;
-}
-
-/** What a message says, which is parsed if it was not yet. */
-function open(place, parse) {
-  const document = documents[place];
-  if (document !== undefined) return document;
-  return parse ? JSON.parse(messages[place]) : messages[place];
-}
-
-/** The member at a path of a message. */
-export function member(place, path) {
-  let value;
-  try {
-    value = documents[place] = open(place, true);
-  } catch {
-    // What is no JSON has no members.
-  }
-  for (const name of path.split('.')) value = value?.[name];
-  return value;
-}
-
-/** Gives a message to listeners, and lets go of it. */
-export function deliver(entries, place, parse, type) {
-  let event;
-  try {
-    // Who is alone and takes messages as they came needs none of them parsed.
-    event = entries[0].raw && entries.length === 1 ? messages[place] : open(place, parse);
-  } catch {
-    return NOT_JSON;
-  } finally {
-    release(place);
-  }
-  return call(entries, event, type);
-}
-
-/** Tells the answer to a request: what is wrong, or a message, which is let go of. */
-export function reply(done, error, place, parse) {
-  if (place < 0) return done(error);
-  const value = open(place, parse);
-  release(place);
-  done(undefined, value);
-}
-
-/** The number that a function of the user's gives for a message; that of an event without one is not followed. */
-export function numbered(sequence, place) {
-  try {
-    return sequence(open(place, true));
-  } catch (error) {
-    report(error);
-  }
-}
-
-/** What a function of the user's wants to have sent. */
-export function resumption(ask, point) {
-  try {
-    return ask(point);
-  } catch (error) {
-    report(error);
-  }
-}
-
-/**
- * Calls listeners in their places, each by itself: where one throws the others go on.
- * `type` is that of an event; a step of the life cycle has none.
- */
-export function call(entries, event, type) {
-  let answer = DELIVERED;
-  for (let place = 0; place < entries.length; place += 1) {
-    const { listener } = entries[place];
-    // One that was taken off, by another in the list even, is not there any more.
-    if (listener === undefined) continue;
+  /** Gives a message to the listeners of its type, and lets go of it. */
+  deliver(place, id, parse) {
+    const type = name(id, place, this.#field);
+    const places = this.listeners.of(type, id === FORGOTTEN ? undefined : id);
+    let event;
     try {
-      listener(event, type);
-    } catch (error) {
-      answer = THROWN;
-      thrown.push(error);
-      report(error);
+      if (places.length === 0) return 0;
+      // Who is alone and takes messages as they came needs none of them parsed.
+      event = places[0].raw && places.length === 1 ? messages[place] : open(place, parse);
+    } catch {
+      return NOT_JSON;
+    } finally {
+      release(place);
     }
+    const failures = call(places, event, type);
+    for (const failure of failures) thrown.push(keep(failure));
+    return failures.length;
   }
-  return answer;
+
+  /** Tells a step of the life cycle: its type, two texts, two numbers, and an error. */
+  step(type, text, word, number, other, error) {
+    const places = this.listeners.of();
+    if (places.length === 0) return;
+    const [first = '', second = '', third = '', fourth = ''] = STEPS[type] ?? [];
+    const { '': nothing, ...said } = { [first]: text, [second]: word, [third]: number, [fourth]: other };
+    if (type === 'clamped') said.setting = option(said.setting);
+    // Nobody is left to tell of a listener that throws; the browser's console has it.
+    call(places, { type, ...present(type === 'closed' ? { cause: cause(text, word, error) } : { ...said, error }) });
+  }
+
+  /** Says who waits for the reply to a request. */
+  expect(id, done) {
+    this.#replies.set(id, done);
+  }
+
+  expects(id) {
+    return this.#replies.has(id);
+  }
+
+  /** Whoever waits for a reply does so no more. */
+  forgo(id) {
+    this.#replies.delete(id);
+  }
+
+  /** Tells the reply to a request: what is wrong, or a message, which is let go of. */
+  reply(id, error, place, parse) {
+    const done = this.#replies.get(id);
+    this.#replies.delete(id);
+    if (error !== undefined) return done(error);
+    const value = open(place, parse);
+    release(place);
+    done(undefined, value);
+  }
+
+  /** There will be no more replies. */
+  end(error) {
+    for (const done of this.#replies.values()) done(error);
+    this.#replies.clear();
+  }
 }
 
-/** Shows an error to the developer as the browser shows one that nobody caught. */
-function report(error) {
-  if (typeof reportError === 'function') reportError(error);
-  else console.error(error);
+/** Tells a function what came of its question: an error, or a value. */
+export function tell(done, error, value) {
+  done(error, value);
+}
+
+/** Why a client has ended. */
+export function cause(type, message, error) {
+  return present({ type, message, error });
+}
+
+/** Where another client would go on; nothing where nothing is to be resumed. */
+export function resumePoint(session, lastSequence) {
+  const point = present({ session, lastSequence });
+  return Object.keys(point).length > 0 ? point : undefined;
+}
+
+/** Adds a line to the log: how long ago it was, in milliseconds. */
+export function log(lines, age, attempt, reason, error) {
+  lines.push({ at: Date.now() - age, attempt, reason, error });
+}
+
+/** What was counted, and nothing in the place of what is not a number. */
+export function counted(numbers) {
+  return Array.from(numbers, (number) => (Number.isNaN(number) ? undefined : number));
 }

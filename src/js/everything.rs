@@ -1,6 +1,6 @@
 //! What the lean entry of the package leaves out: channels, and a point to resume from.
 
-use super::{JsClient, error::to_js, values};
+use super::{JsClient, edge, error::to_js, values::number};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(js_class = Client)]
@@ -24,6 +24,7 @@ impl JsClient {
     /// Where another client would go on; nothing where nothing is to be resumed.
     #[wasm_bindgen(getter, js_name = resumePoint)]
     pub fn resume_point(&self) -> JsValue {
-        self.handle.resume_point().map_or(JsValue::UNDEFINED, |point| values::resume_point(&point))
+        let point = self.handle.resume_point().unwrap_or_default();
+        edge::resume_point(point.session.as_deref(), number(point.last_sequence))
     }
 }

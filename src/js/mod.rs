@@ -3,6 +3,7 @@
 //! Nothing here holds a borrow while JavaScript runs, so that a listener may call anything.
 
 mod dispatch;
+mod edge;
 mod error;
 #[cfg(feature = "npm-all")]
 mod everything;
@@ -12,18 +13,17 @@ mod payload;
 mod values;
 
 use crate::{
-    client::registry,
     driver::{self, DISCONNECT},
     handle::{Answer, Handle},
     platform::{self, SocketConnector},
-    proto::{Error, ErrorKind, Message},
+    proto::{Error, Message},
 };
-use dispatch::{JsDispatch, Listeners};
+use dispatch::JsDispatch;
+use edge::Edge;
 use error::to_js;
 use js_sys::{Array, Function, JsString, Uint8Array};
-use options::Functions;
-use payload::{JsPayload, Reader};
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use payload::JsPayload;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
 /// A third of the size of the standard library's, which every page would download.
@@ -37,61 +37,32 @@ pub struct JsClient {
     /// Where the channel stands in an event.
     #[cfg(feature = "npm-all")]
     channel_field: Option<String>,
-    listeners: Rc<Listeners>,
-    subscriptions: RefCell<Subscriptions>,
-}
-
-#[derive(Default)]
-struct Subscriptions {
-    last: u32,
-    all: Vec<Subscription>,
-}
-
-struct Subscription {
-    id: u32,
-    place: JsValue,
-    /// The entry in the registry; of a lifecycle listener there is none.
-    event: Option<Arc<registry::Entry<JsValue>>>,
-}
-
-impl Subscriptions {
-    fn take(&mut self, id: u32) -> Option<Subscription> {
-        let place = self.all.iter().position(|subscription| subscription.id == id)?;
-        Some(self.all.remove(place))
-    }
+    edge: Rc<Edge>,
 }
 
 #[wasm_bindgen(js_class = Client)]
 impl JsClient {
-    /// A client that is idle.
+    /// A client that is idle, by its options as JSON, and what it has in JavaScript.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        options: &str,
-        socket: Option<Function>,
-        fetch: Option<Function>,
-        sequence: Option<Function>,
-        on_resume: Option<Function>,
-    ) -> Result<JsClient, JsValue> {
-        Self::create(options, socket, Functions { fetch, sequence, on_resume }).map_err(|error| to_js(&error))
+    pub fn new(options: &str, edge: Edge) -> Result<JsClient, JsValue> {
+        Self::create(options, Rc::new(edge)).map_err(|error| to_js(&error))
     }
 
-    fn create(options: &str, socket: Option<Function>, functions: Functions) -> Result<Self, Error> {
-        let options::Read { builder, sequence } = options::read(options, functions)?;
+    fn create(options: &str, edge: Rc<Edge>) -> Result<Self, Error> {
+        let options::Read { builder, sequence } = options::read(options, &edge)?;
         let dialect = &builder.settings.dialect;
-        let reader = Reader::new(dialect, socket);
+        edge.reads(&dialect.type_field, dialect.any_text);
         #[cfg(feature = "npm-all")]
         let channel_field = dialect.channels.as_ref().map(|rule| rule.field.clone());
         let parts = builder
-            .into_parts(sequence.is_some(), |config| SocketConnector::<JsPayload>::with_reader(config, reader))?;
-        let listeners = Rc::new(Listeners::default());
-        let dispatch = JsDispatch::new(listeners.clone());
+            .into_parts(sequence.is_some(), |config| SocketConnector::<JsPayload>::with_reader(config, edge.clone()))?;
+        let dispatch = JsDispatch(edge.clone());
         let handle = driver::start(parts.settings, sequence, parts.provider, parts.connector, dispatch)?;
         Ok(Self {
             handle,
             #[cfg(feature = "npm-all")]
             channel_field,
-            listeners,
-            subscriptions: RefCell::default(),
+            edge,
         })
     }
 
@@ -134,13 +105,13 @@ impl JsClient {
         let mut number = 0;
         let register = |id| {
             number = id;
-            self.listeners.replies.borrow_mut().push((id, done));
+            self.edge.expect(id as f64, done);
         };
         let asked = self.handle.request(Message::Text(message), options::millis(timeout), register);
         match asked {
             Ok(requesting) => requesting.done(),
             Err(error) => {
-                self.listeners.take_reply(number);
+                self.edge.forgo(number as f64);
                 return Err(to_js(&error));
             }
         }
@@ -149,9 +120,8 @@ impl JsClient {
 
     /// Takes back a message that is not written yet, or waits for a reply no more.
     pub fn withdraw(&self, id: f64) {
-        let id = id as u64;
-        self.listeners.take_reply(id);
-        self.handle.withdraw(id);
+        self.edge.forgo(id);
+        self.handle.withdraw(id as u64);
     }
 
     /// Closes for good.
@@ -171,45 +141,8 @@ impl JsClient {
                 Ok(()) => (JsValue::UNDEFINED, JsValue::UNDEFINED),
                 Err(error) => (to_js(&error), JsValue::UNDEFINED),
             };
-            // It settles a promise, which does not throw.
-            let _ = done.call2(&JsValue::UNDEFINED, &error, &value);
+            edge::tell(&done, &error, &value);
         });
-    }
-
-    /// Adds a listener, by the place in which it is found; gives its number.
-    pub fn on(&self, pattern: &JsValue, place: JsValue) -> Result<u32, JsValue> {
-        let added = match pattern.as_string() {
-            Some(pattern) => self.listeners.events.add(&pattern, place.clone(), false),
-            None => Err(Error::new(ErrorKind::InvalidInput, "a type must be a string")),
-        };
-        Ok(self.note(place, Some(added.map_err(|error| to_js(&error))?)))
-    }
-
-    /// Adds a listener for the life cycle, by its place; gives its number.
-    #[wasm_bindgen(js_name = onLifecycle)]
-    pub fn on_lifecycle(&self, place: JsValue) -> u32 {
-        self.listeners.lifecycle.borrow_mut().push(place.clone());
-        self.note(place, None)
-    }
-
-    fn note(&self, place: JsValue, event: Option<Arc<registry::Entry<JsValue>>>) -> u32 {
-        let mut subscriptions = self.subscriptions.borrow_mut();
-        subscriptions.last += 1;
-        let id = subscriptions.last;
-        subscriptions.all.push(Subscription { id, place, event });
-        id
-    }
-
-    /// Takes off the listener with this number; says whether it was there.
-    pub fn remove(&self, id: u32) -> bool {
-        let Some(subscription) = self.subscriptions.borrow_mut().take(id) else { return false };
-        match subscription.event {
-            Some(entry) => {
-                self.listeners.events.remove(&entry);
-            }
-            None => self.listeners.lifecycle.borrow_mut().retain(|other| *other != subscription.place),
-        }
-        true
     }
 
     /// Where the client stands.
@@ -231,7 +164,7 @@ impl JsClient {
     }
 
     /// What was counted, without the names.
-    pub fn stats(&self) -> Array {
+    pub fn stats(&self) -> JsValue {
         values::stats(&self.handle.stats())
     }
 }

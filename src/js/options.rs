@@ -1,6 +1,6 @@
 //! The options, which come as a JSON document: what is wrong is named, and what is not known is refused.
 
-use super::{error::thrown, kept::Kept, payload::JsPayload, values};
+use super::{edge::Edge, error::taken, kept::Kept, payload::JsPayload, values::number};
 use crate::{
     client::ClientBuilder,
     handle::Answer,
@@ -11,21 +11,8 @@ use crate::{
         fields::{Fields, Mistake},
     },
 };
-use js_sys::Function;
 use std::{cell::RefCell, rc::Rc, time::Duration};
-use wasm_bindgen::{
-    JsCast, JsValue,
-    prelude::{Closure, wasm_bindgen},
-};
-
-#[wasm_bindgen(module = "/src/js/edge.js")]
-extern "C" {
-    /// Calls the user's token function; what it gives may be a promise.
-    #[wasm_bindgen(js_name = ask)]
-    fn ask_user(fetch: &Function, done: &JsValue);
-
-    fn resumption(ask: &Function, point: &JsValue) -> JsValue;
-}
+use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 
 /// The longest time, in milliseconds: more than anybody will live to see.
 const LONGEST: i64 = 1_000_000_000_000_000;
@@ -34,16 +21,6 @@ const MOST: i64 = u32::MAX as i64;
 /// The largest whole number that JavaScript has.
 const LARGEST: i64 = (1 << 53) - 1;
 
-/// The functions among the options, which do not fit into JSON and come beside it.
-pub(super) struct Functions {
-    /// Fetches a token.
-    pub(super) fetch: Option<Function>,
-    /// Finds the number of an event.
-    pub(super) sequence: Option<Function>,
-    /// Makes the message that asks for what was missed.
-    pub(super) on_resume: Option<Function>,
-}
-
 /// The options, read.
 pub(super) struct Read {
     pub(super) builder: ClientBuilder,
@@ -51,21 +28,21 @@ pub(super) struct Read {
 }
 
 /// A builder with all the options in it.
-pub(super) fn read(options: &str, functions: Functions) -> Result<Read, Error> {
-    let Functions { fetch, sequence, on_resume } = functions;
+pub(super) fn read(options: &str, edge: &Rc<Edge>) -> Result<Read, Error> {
     let mistake = Mistake::default();
     let options = Json::parse(options).unwrap_or(Json::Null);
     let mut fields = Fields::of(&options, &mistake);
     let mut builder = ClientBuilder::new(dialect(&mut fields)?);
     fields.text("url", &mut builder.url);
-    match (fields.value("token"), fetch) {
-        (_, Some(fetch)) => {
-            builder.settings.token = TokenSource::Provider;
-            builder.provider = Some(Box::new(move || Box::pin(ask(fetch.clone()))));
-        }
-        (Some(Json::String(token)), _) => builder.settings.token = TokenSource::Static(Secret::from(token.clone())),
-        (Some(_), _) => fields.wrong("token", "must be a string or a function"),
-        (None, _) => {}
+    if edge.has("token") {
+        let edge = edge.clone();
+        builder.settings.token = TokenSource::Provider;
+        builder.provider = Some(Box::new(move || Box::pin(ask(edge.clone()))));
+    }
+    match fields.value("token") {
+        Some(Json::String(token)) => builder.settings.token = TokenSource::Static(Secret::from(token.clone())),
+        Some(_) => fields.wrong("token", "must be a string or a function"),
+        None => {}
     }
     let settings = &mut builder.settings;
     fields.object("params", &mut settings.params);
@@ -118,7 +95,7 @@ pub(super) fn read(options: &str, functions: Functions) -> Result<Read, Error> {
     }
     let mut numbers = None;
     if JsPayload::PARTS.resume {
-        numbers = resume(&mut fields, settings, sequence, on_resume);
+        numbers = resume(&mut fields, settings, edge);
     }
     fields.leave();
     mistake.or(Read { builder, sequence: numbers })
@@ -172,12 +149,7 @@ fn sending(fields: &mut Fields<'_>) -> SendOptions {
     options
 }
 
-fn resume(
-    fields: &mut Fields<'_>,
-    settings: &mut Settings,
-    sequence: Option<Function>,
-    on_resume: Option<Function>,
-) -> Option<Sequence<JsPayload>> {
+fn resume(fields: &mut Fields<'_>, settings: &mut Settings, edge: &Edge) -> Option<Sequence<JsPayload>> {
     match fields.string("resume") {
         None => {}
         Some("none") => settings.resume = ResumeMode::None,
@@ -190,15 +162,17 @@ fn resume(
         settings.resume_from = Some(ResumePoint::new(fields.string("session"), last));
         fields.leave();
     }
-    settings.on_resume = on_resume.map(|ask| {
-        let ask = Kept::new(ask.into());
-        OnResume::new(move |point| {
-            let message = resumption(ask.value()?.unchecked_ref(), &values::resume_point(point));
-            message.as_string().map(Message::Text)
-        })
-    });
-    let sequence = Kept::new(sequence?.into());
-    Some(Sequence::new(move |payload: &JsPayload| payload.number_by(sequence.value()?.unchecked_ref())))
+    if edge.has("onResume") {
+        let edge = Kept::new(edge);
+        settings.on_resume = Some(OnResume::new(move |point| {
+            let (edge, last) = (edge.value(), number(point.last_sequence));
+            edge.unchecked_ref::<Edge>().resumption(point.session.as_deref(), last).map(Message::Text)
+        }));
+    }
+    edge.has("sequence").then(|| {
+        let edge = Kept::new(edge);
+        Sequence::new(move |payload: &JsPayload| payload.number_by(edge.value().unchecked_ref()))
+    })
 }
 
 /// A time that JavaScript gave; what is none is no time at all.
@@ -215,13 +189,13 @@ fn dialect(fields: &mut Fields<'_>) -> Result<Dialect, Error> {
 }
 
 /// A token of the user's function.
-async fn ask(fetch: Function) -> Result<String, Error> {
+async fn ask(edge: Rc<Edge>) -> Result<String, Error> {
     let (asked, answer) = Answer::channel();
     let token = Rc::new(RefCell::new(String::new()));
     let place = token.clone();
     let done = Closure::once(move |failed: bool, value: JsValue| {
         let result = match (failed, value.as_string()) {
-            (true, _) => Err(thrown(ErrorKind::Token, "the token function failed", value)),
+            (true, _) => Err(taken(ErrorKind::Token, "the token function failed")),
             (false, None) => Err(Error::new(ErrorKind::Token, "the token function gave no string")),
             (false, Some(token)) => {
                 *place.borrow_mut() = token;
@@ -231,7 +205,7 @@ async fn ask(fetch: Function) -> Result<String, Error> {
         // Whoever has stopped waiting needs no answer.
         let _ = asked.send(result);
     });
-    ask_user(&fetch, done.as_ref());
+    edge.ask(done.as_ref());
     answer.await?;
     Ok(token.take())
 }

@@ -1,42 +1,14 @@
 //! A message that stays in JavaScript: wasm knows it by its place there and the number that its type has.
 
+use super::edge::{Edge, member, name, release, text};
 use crate::{
     platform::{FromBrowser, Inbox},
-    proto::{Class, Dialect, Json, Parts, Payload, decimal},
+    proto::{Class, Json, Parts, Payload, decimal},
 };
-use js_sys::{Array, Function, JsString};
+use js_sys::Array;
 use std::{borrow::Cow, rc::Rc};
-use wasm_bindgen::{
-    JsValue,
-    prelude::{Closure, wasm_bindgen},
-};
+use wasm_bindgen::{JsValue, prelude::Closure};
 use web_sys::WebSocket;
-
-#[wasm_bindgen(module = "/src/js/edge.js")]
-extern "C" {
-    /// Takes the messages off a socket, and gives every type a number; see `edge.js`.
-    #[wasm_bindgen(js_name = Reader)]
-    type JsReader;
-
-    #[wasm_bindgen(constructor, js_class = Reader)]
-    fn new(field: &str, any_text: bool, socket: Option<Function>) -> JsReader;
-
-    #[wasm_bindgen(method, catch)]
-    fn open(this: &JsReader, url: &str, protocols: &Array) -> Result<WebSocket, JsValue>;
-
-    #[wasm_bindgen(method)]
-    fn attach(this: &JsReader, socket: &WebSocket, receive: &JsValue);
-
-    fn text(place: u32) -> Option<String>;
-
-    fn name(id: i32, place: u32, field: &str) -> JsString;
-
-    fn release(place: u32);
-
-    fn member(place: u32, path: &str) -> JsValue;
-
-    fn numbered(sequence: &Function, place: u32) -> JsValue;
-}
 
 /// What stands for the number of a type that has none.
 const MALFORMED: i32 = -1;
@@ -57,22 +29,9 @@ pub(super) fn whole(value: &JsValue) -> Option<u64> {
     }
 }
 
-/// Reads the messages of a client's sockets.
-#[derive(Clone)]
-pub(crate) struct Reader {
-    js: Rc<JsReader>,
-}
-
-impl Reader {
-    /// `socket` is the constructor of another WebSocket than the page's own.
-    pub(super) fn new(dialect: &Dialect, socket: Option<Function>) -> Self {
-        Self { js: Rc::new(JsReader::new(&dialect.type_field, dialect.any_text, socket)) }
-    }
-}
-
 /// What the types are to the session.
 pub(crate) struct Names {
-    field: Rc<str>,
+    field: String,
     control: Vec<String>,
     /// By the number of the type.
     classes: Vec<Option<Class>>,
@@ -96,7 +55,7 @@ impl Names {
     }
 
     fn find(&self, id: i32, place: &Place) -> Class {
-        let name = String::from(name(id, place.0, &self.field));
+        let name = name(id, place.0, &self.field);
         self.control.iter().position(|control| *control == name).map_or(Class::Event, Class::Control)
     }
 }
@@ -117,26 +76,17 @@ pub(crate) struct JsPayload {
     id: i32,
     kind: u32,
     size: usize,
-    field: Option<Rc<str>>,
 }
 
 impl JsPayload {
-    /// A small number of its type, 1 or more, if it is remembered; one that has no type shares a number with the likes of it.
-    pub(super) fn id(&self) -> Option<usize> {
-        match self.id {
-            UNTYPED => Some(1),
-            id => usize::try_from(id).ok().map(|id| id + 2),
-        }
+    /// The number of its type.
+    pub(super) fn id(&self) -> i32 {
+        self.id
     }
 
     /// The number that a function of the user's gives for it.
-    pub(super) fn number_by(&self, sequence: &Function) -> Option<u64> {
-        whole(&numbered(sequence, self.place.0))
-    }
-
-    /// Its type.
-    pub(super) fn name(&self) -> JsString {
-        name(self.id, self.place.0, self.field.as_deref().unwrap_or_default())
+    pub(super) fn number_by(&self, edge: &Edge) -> Option<u64> {
+        whole(&edge.numbered(self.place.0))
     }
 
     /// Where it is, for somebody who lets go of it, and whether it must be parsed first.
@@ -148,20 +98,20 @@ impl JsPayload {
 }
 
 impl FromBrowser for JsPayload {
-    type Reader = Reader;
+    type Reader = Rc<Edge>;
     type Handler = Closure<dyn Fn(u32, i32, u32, u32, f64)>;
 
-    fn open(reader: &Reader, url: &str, protocols: &Array) -> Result<WebSocket, JsValue> {
-        reader.js.open(url, protocols)
+    fn open(edge: &Rc<Edge>, url: &str, protocols: &Array) -> Result<WebSocket, JsValue> {
+        edge.open(url, protocols)
     }
 
-    fn attach(reader: &Reader, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {
+    fn attach(edge: &Rc<Edge>, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {
         let handler = Closure::<dyn Fn(u32, i32, u32, u32, f64)>::new(move |place, id, kind, size, time| {
             // A message that is not taken is let go of, too.
             let (place, size) = (Place(place), size as usize);
-            inbox.take(time, size, move || Self { place, id, kind, size, field: None });
+            inbox.take(time, size, move || Self { place, id, kind, size });
         });
-        reader.js.attach(web, handler.as_ref());
+        edge.attach(web, handler.as_ref());
         handler
     }
 }
@@ -173,7 +123,7 @@ impl Payload for JsPayload {
     const PARTS: Parts = Parts { ping: false, resume: EVERYTHING, channels: EVERYTHING, ..Parts::ALL };
 
     fn names(field: &str, control: &[String], _any_text: bool) -> Names {
-        Names { field: field.into(), control: control.to_vec(), classes: Vec::new() }
+        Names { field: field.to_owned(), control: control.to_vec(), classes: Vec::new() }
     }
 
     fn classify(&mut self, names: &mut Names) -> Class {
@@ -181,12 +131,7 @@ impl Payload for JsPayload {
             MALFORMED => Class::Malformed,
             UNTYPED if self.kind == BINARY => Class::Binary,
             UNTYPED => Class::Untyped,
-            id => {
-                if id < 0 {
-                    self.field = Some(names.field.clone());
-                }
-                names.class(id, &self.place)
-            }
+            id => names.class(id, &self.place),
         }
     }
 

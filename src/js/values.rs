@@ -1,43 +1,15 @@
-//! Lifecycle steps, causes and counters as JavaScript objects. `pkg/index.d.ts` has their types.
+//! Lifecycle steps, causes and counters on their way to JavaScript: values without names, which `edge.js` has.
+//! `pkg/index.d.ts` has their types.
 
-use super::{error::to_js, payload::JsPayload};
-use crate::proto::{Cause, Lifecycle, Parts, Payload, Reconnect, ResumePoint, Stats, Timestamp};
-use js_sys::{Array, Object, Reflect};
+use super::{
+    edge::{self, Edge},
+    error::to_js,
+    payload::JsPayload,
+};
+use crate::proto::{Cause, Error, Lifecycle, Parts, Payload, Reconnect, Stats, Timestamp};
+use js_sys::Array;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-
-/// An object in the making.
-pub(super) struct Fields(Object);
-
-impl Fields {
-    pub(super) fn new() -> Self {
-        Self(Object::new())
-    }
-
-    pub(super) fn with(self, name: &str, value: impl Into<JsValue>) -> Self {
-        // Setting a member of a plain object does not fail.
-        let _ = Reflect::set(&self.0, &name.into(), &value.into());
-        self
-    }
-
-    /// Leaves out what is not there.
-    pub(super) fn maybe(self, name: &str, value: Option<impl Into<JsValue>>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
-    }
-
-    pub(super) fn into_object(self) -> Object {
-        self.0
-    }
-}
-
-impl From<Fields> for JsValue {
-    fn from(fields: Fields) -> Self {
-        fields.0.into()
-    }
-}
 
 const PARTS: Parts = JsPayload::PARTS;
 
@@ -45,129 +17,115 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-pub(super) fn lifecycle(step: &Lifecycle) -> JsValue {
-    let named = |name: &str| Fields::new().with("type", name);
+/// A time that may not be there.
+fn time(time: Option<Duration>) -> f64 {
+    time.map_or(f64::NAN, millis)
+}
+
+pub(super) fn number(number: Option<u64>) -> f64 {
+    number.map_or(f64::NAN, |number| number as f64)
+}
+
+fn error(error: Option<&Error>) -> JsValue {
+    error.map_or(JsValue::UNDEFINED, to_js)
+}
+
+/// Tells a step to those who listen.
+pub(super) fn lifecycle(edge: &Edge, step: &Lifecycle) {
+    let (mut text, mut word) = (None, None);
+    let (mut first, mut second) = (f64::NAN, f64::NAN);
+    let mut failure = None;
+    let message;
     match step {
-        Lifecycle::State { old, new } => named("state").with("old", old.as_str()).with("new", new.as_str()),
-        Lifecycle::Connecting { url, attempt } => named("connecting").with("url", &**url).with("attempt", *attempt),
-        Lifecycle::Connected { connection_id, attempt, downtime, .. } => named("connected")
-            .maybe("connectionId", connection_id.as_deref())
-            .with("attempt", *attempt)
-            .maybe("downtime", downtime.map(millis)),
-        Lifecycle::Disconnected { error } => named("disconnected").with("error", to_js(error)),
+        Lifecycle::State { old, new } => (text, word) = (Some(old.as_str()), Some(new.as_str())),
+        Lifecycle::Connecting { url, attempt } => (text, first) = (Some(&**url), f64::from(*attempt)),
+        Lifecycle::Connected { connection_id, attempt, downtime, .. } => {
+            text = connection_id.as_deref();
+            (first, second) = (f64::from(*attempt), time(*downtime));
+        }
+        Lifecycle::Disconnected { error } | Lifecycle::Error(error) => failure = Some(error),
         Lifecycle::BackingOff { attempt, delay, error } => {
-            named("backing-off").with("attempt", *attempt).with("delay", millis(*delay)).with("error", to_js(error))
+            (first, second, failure) = (f64::from(*attempt), millis(*delay), Some(error));
         }
-        Lifecycle::Error(error) => named("error").with("error", to_js(error)),
-        Lifecycle::Clamped { setting, asked, used } => named("clamped")
-            .with("setting", super::error::in_options(setting))
-            .with("asked", millis(*asked))
-            .with("used", millis(*used)),
-        Lifecycle::Pong { latency } => named("pong").with("latency", millis(*latency)),
+        Lifecycle::Clamped { setting, asked, used } => {
+            (text, first, second) = (Some(*setting), millis(*asked), millis(*used));
+        }
+        Lifecycle::Pong { latency: time } | Lifecycle::Renewing { age: time } => first = millis(*time),
         Lifecycle::Closing { code, reason, by } => {
-            named("closing").with("code", *code).with("reason", &**reason).with("by", by.as_str())
+            (text, word, first) = (Some(&**reason), Some(by.as_str()), f64::from(*code));
         }
-        Lifecycle::Closed(end) => named("closed").with("cause", cause(end)),
-        Lifecycle::TokenRenewed { valid_for } => named("token-renewed").maybe("validFor", valid_for.map(millis)),
-        Lifecycle::Breaker { state, wait } => {
-            named("breaker").with("state", state.as_str()).maybe("wait", wait.map(millis))
+        Lifecycle::Closed(cause) => {
+            message = cause.text();
+            (text, word, failure) = (Some(cause.as_str()), Some(&*message), cause.error());
         }
-        Lifecycle::Renewing { age } => named("renewing").with("age", millis(*age)),
-        Lifecycle::Overflow { queue, capacity, dropped, policy } => named("overflow")
-            .with("queue", *queue)
-            .with("capacity", *capacity)
-            .with("dropped", *dropped as f64)
-            .with("policy", *policy),
-        Lifecycle::ReplayStarted { mode, last, count } if PARTS.resume => named("replay-started")
-            .with("mode", mode.as_str())
-            .maybe("last", last.map(|last| last as f64))
-            .maybe("count", count.map(|count| count as f64)),
-        Lifecycle::ReplayCompleted { mode, count, duration } if PARTS.resume => named("replay-completed")
-            .with("mode", mode.as_str())
-            .with("count", *count as f64)
-            .with("duration", millis(*duration)),
-        Lifecycle::Gap { from, to } if PARTS.resume => {
-            named("gap").with("from", *from as f64).maybe("to", to.map(|to| to as f64))
+        Lifecycle::TokenRenewed { valid_for } => first = time(*valid_for),
+        Lifecycle::Breaker { state, wait } => (text, first) = (Some(state.as_str()), time(*wait)),
+        Lifecycle::Overflow { queue, capacity, dropped, policy } => {
+            (text, word, first, second) = (Some(*queue), Some(*policy), *capacity as f64, *dropped as f64);
         }
+        Lifecycle::ReplayStarted { mode, last, count } if PARTS.resume => {
+            (text, first, second) = (Some(mode.as_str()), number(*last), number(*count));
+        }
+        Lifecycle::ReplayCompleted { mode, count, duration } if PARTS.resume => {
+            (text, first, second) = (Some(mode.as_str()), *count as f64, millis(*duration));
+        }
+        Lifecycle::Gap { from, to } if PARTS.resume => (first, second) = (*from as f64, number(*to)),
         // Steps of parts that the edge does not have, and the others that say nothing more.
-        other => named(other.as_str()),
+        _ => {}
     }
-    .into()
+    edge.step(step.as_str(), text, word, first, second, &error(failure));
 }
 
 pub(super) fn cause(cause: &Cause) -> JsValue {
-    Fields::new()
-        .with("type", cause.as_str())
-        .with("message", cause.text())
-        .maybe("error", cause.error().map(to_js))
-        .into()
+    edge::cause(cause.as_str(), &cause.text(), &error(cause.error()))
 }
 
 /// Why connections were lost; `now` is the time since the client was made.
 pub(super) fn reconnect_log(log: &[Reconnect], now: Timestamp) -> Array {
-    let today = js_sys::Date::now();
-    let entry = |entry: &Reconnect| {
-        JsValue::from(
-            Fields::new()
-                .with("at", today - millis(now - entry.at))
-                .with("attempt", entry.attempt)
-                .with("reason", entry.reason.as_str())
-                .with("error", to_js(&entry.error)),
-        )
-    };
-    log.iter().map(entry).collect()
-}
-
-/// Where another client would go on.
-pub(super) fn resume_point(point: &ResumePoint) -> JsValue {
-    Fields::new()
-        .maybe("session", point.session.as_deref())
-        .maybe("lastSequence", point.last_sequence.map(|last| last as f64))
-        .into()
+    let lines = Array::new();
+    for entry in log {
+        edge::log(&lines, millis(now - entry.at), entry.attempt, entry.reason.as_str(), &to_js(&entry.error));
+    }
+    lines
 }
 
 /// What was counted, in the order in which `pkg/index.js` has the names.
-pub(super) fn stats(stats: &Stats) -> Array {
-    let counts = [
-        stats.messages_in,
-        stats.bytes_in,
-        stats.messages_out,
-        stats.bytes_out,
-        stats.events,
-        stats.malformed,
-        stats.binary,
-        stats.stale_dropped,
-        stats.dials,
-        stats.connects,
-        stats.reconnects,
-        stats.health_checks,
-        stats.token_fetches,
-        stats.errors,
-        stats.listener_failures,
-        stats.overflows,
-        stats.requests,
-        stats.replies,
-        stats.outbox_messages,
-        stats.outbox_bytes,
-        stats.outbox_overflows,
-        stats.outbox_expired,
-        stats.duplicates,
-        stats.gaps,
-        stats.resumes,
-    ];
-    let times = [
-        Some(stats.uptime()),
-        stats.connection_age(),
-        stats.since_last_message(),
-        stats.since_last_reconnect(),
-        stats.dial_time,
-        stats.hello_time,
-        stats.latency,
-        stats.latency_mean,
-        stats.latency_p50,
-        stats.latency_p95,
-    ];
-    let counts = counts.iter().map(|count| JsValue::from(*count as f64));
-    let times = times.iter().map(|time| time.map_or(JsValue::UNDEFINED, |time| millis(time).into()));
-    counts.chain(times).collect()
+pub(super) fn stats(stats: &Stats) -> JsValue {
+    edge::counted(&[
+        stats.messages_in as f64,
+        stats.bytes_in as f64,
+        stats.messages_out as f64,
+        stats.bytes_out as f64,
+        stats.events as f64,
+        stats.malformed as f64,
+        stats.binary as f64,
+        stats.stale_dropped as f64,
+        stats.dials as f64,
+        stats.connects as f64,
+        stats.reconnects as f64,
+        stats.health_checks as f64,
+        stats.token_fetches as f64,
+        stats.errors as f64,
+        stats.listener_failures as f64,
+        stats.overflows as f64,
+        stats.requests as f64,
+        stats.replies as f64,
+        stats.outbox_messages as f64,
+        stats.outbox_bytes as f64,
+        stats.outbox_overflows as f64,
+        stats.outbox_expired as f64,
+        stats.duplicates as f64,
+        stats.gaps as f64,
+        stats.resumes as f64,
+        millis(stats.uptime()),
+        time(stats.connection_age()),
+        time(stats.since_last_message()),
+        time(stats.since_last_reconnect()),
+        time(stats.dial_time),
+        time(stats.hello_time),
+        time(stats.latency),
+        time(stats.latency_mean),
+        time(stats.latency_p50),
+        time(stats.latency_p95),
+    ])
 }
