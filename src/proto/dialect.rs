@@ -3,7 +3,7 @@
 use super::{
     channels::ChannelRule,
     dialect_check, dialect_reader,
-    error::{Error, ErrorKind},
+    error::Error,
     event::Event,
     fields::{Fields, Mistake},
     json::{Json, Object},
@@ -269,18 +269,17 @@ type Whole = Event<String, Vec<u8>>;
 const BUILTIN: [&str; 7] =
     ["stream", "stream-v1", "everwire", "envelope", "openai-realtime", "openai-realtime-browser", "raw"];
 
-/// The text of a built-in dialect that such a session can speak.
-fn text_of<P: Payload>(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "stream" => include_str!("dialects/stream.json"),
-        "stream-v1" => include_str!("dialects/stream-v1.json"),
-        "everwire" if P::PARTS.resume => include_str!("dialects/everwire.json"),
-        "envelope" => include_str!("dialects/envelope.json"),
-        "openai-realtime" => include_str!("dialects/openai-realtime.json"),
-        "openai-realtime-browser" => include_str!("dialects/openai-realtime-browser.json"),
-        "raw" => include_str!("dialects/raw.json"),
-        _ => return None,
-    })
+/// The texts of the built-in dialects. One that such a session cannot speak has none.
+const fn texts<P: Payload>() -> [&'static str; 7] {
+    [
+        include_str!("dialects/stream.json"),
+        include_str!("dialects/stream-v1.json"),
+        if P::PARTS.resume { include_str!("dialects/everwire.json") } else { "" },
+        include_str!("dialects/envelope.json"),
+        include_str!("dialects/openai-realtime.json"),
+        include_str!("dialects/openai-realtime-browser.json"),
+        include_str!("dialects/raw.json"),
+    ]
 }
 
 impl Dialect {
@@ -293,21 +292,21 @@ impl Dialect {
     /// A built-in dialect by its name.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] with the path `dialect` if there is none of that name.
+    /// [`ErrorKind::Config`](super::ErrorKind::Config) with the path `dialect` if there is none of that name.
     pub fn builtin(name: &str) -> Result<Self, Error> {
         Self::builtin_for::<Whole>(name)
     }
 
     /// The same for a kind of session that may lack parts: what concerns them is passed over.
     pub(crate) fn builtin_for<P: Payload>(name: &str) -> Result<Self, Error> {
-        match text_of::<P>(name) {
-            Some(json) => Self::from_json_for::<P>(json),
-            None => Err(Error::new(
-                ErrorKind::Config,
-                "no such dialect; the built-in ones are stream, stream-v1, everwire, envelope, openai-realtime, \
-                 openai-realtime-browser and raw",
-            )
-            .with_path("dialect")),
+        let place = BUILTIN.iter().position(|builtin| *builtin == name);
+        match place.map(|place| const { &texts::<P>() }[place]) {
+            Some(json) if !json.is_empty() => Self::from_json_for::<P>(json),
+            _ => {
+                let message = "no such dialect; the built-in ones are stream, stream-v1, everwire, envelope, openai-realtime, \
+                               openai-realtime-browser and raw";
+                Err(Error::wrong("dialect", message))
+            }
         }
     }
 
@@ -382,14 +381,14 @@ impl Dialect {
     /// Reads a dialect from JSON and checks it.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
+    /// [`ErrorKind::Config`](super::ErrorKind::Config); [`Error::path`] names the wrong field.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         Self::from_json_for::<Whole>(json)
     }
 
     /// The same for a kind of session that may lack parts: what concerns them is passed over.
     pub(crate) fn from_json_for<P: Payload>(json: &str) -> Result<Self, Error> {
-        let not_json = || Error::new(ErrorKind::Config, "is not JSON").with_path("dialect");
+        let not_json = || Error::wrong("dialect", "is not JSON");
         Self::of_json_for::<P>(&Json::parse(json).ok_or_else(not_json)?)
     }
 
@@ -410,7 +409,7 @@ impl Dialect {
     /// Checks what the types cannot say.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`]; [`Error::path`] names the wrong field.
+    /// [`ErrorKind::Config`](super::ErrorKind::Config); [`Error::path`] names the wrong field.
     pub fn check(&self) -> Result<(), Error> {
         self.check_for::<Whole>()
     }

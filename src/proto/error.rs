@@ -110,6 +110,11 @@ impl Error {
         }))
     }
 
+    /// A setting or a part of a dialect is wrong.
+    pub(crate) fn wrong(path: &str, message: &'static str) -> Self {
+        Self::new(ErrorKind::Config, message).with_path(path)
+    }
+
     pub(crate) fn with_path(mut self, path: impl Into<String>) -> Self {
         self.0.path = Some(path.into());
         self

@@ -5,7 +5,7 @@
 //! mistake is told, at the end, and no line in between needs a way out.
 
 use super::{
-    error::{Error, ErrorKind},
+    error::Error,
     json::{Json, Object},
     text::{indexed, pieces},
 };
@@ -20,7 +20,7 @@ impl Mistake {
     pub(crate) fn note(&self, path: &str, message: &'static str) {
         let path = if path.is_empty() { "dialect" } else { path };
         // A later one is not told.
-        self.0.get_or_init(|| Error::new(ErrorKind::Config, message).with_path(path));
+        self.0.get_or_init(|| Error::wrong(path, message));
     }
 
     /// Notes it if it is so.

@@ -7,6 +7,8 @@ use super::{
     json::Json,
 };
 
+use std::borrow::Cow;
+
 /// How much of the server's answer an error carries.
 const MAX_RESPONSE: usize = 4096;
 
@@ -17,9 +19,9 @@ pub(super) struct ServerError {
 }
 
 pub(super) fn read(rule: &ErrorRule, document: &Json) -> ServerError {
-    let first = |paths: &[String]| paths.iter().find_map(|path| member(document, path)).cloned();
-    let code = first(&rule.code).as_ref().and_then(number);
-    let status = first(&rule.status).as_ref().and_then(number);
+    let first = |paths: &[String]| paths.iter().find_map(|path| member(document, path));
+    let code = first(&rule.code).and_then(number);
+    let status = first(&rule.status).and_then(number);
     let fatal = rule.unrecoverable.as_deref().is_some_and(|path| member(document, path) == Some(&Json::Bool(true)));
     let by_code = || rule.codes.iter().find(|entry| code.is_some_and(|code| entry.codes.contains(&code)));
     let action = match fatal {
@@ -31,8 +33,8 @@ pub(super) fn read(rule: &ErrorRule, document: &Json) -> ServerError {
         _ => ErrorKind::Server,
     };
     let message = match first(&rule.message) {
-        Some(Json::String(message)) => message,
-        _ => "the server reported an error".to_owned(),
+        Some(Json::String(message)) => Cow::Owned(message.clone()),
+        _ => Cow::Borrowed("the server reported an error"),
     };
     let mut error = Error::new(kind, message).with_code(code).with_response(excerpt(document));
     if let Some(status) = status.and_then(|status| u16::try_from(status).ok()) {

@@ -2,18 +2,17 @@
 
 use super::{
     decimal::decimal,
-    error::{Error, ErrorKind},
+    error::Error,
     fields::Mistake,
     json::{Json, Object},
     resume::ResumePoint,
-    secret::Secret,
     text::{cut, indexed},
 };
 use std::borrow::Cow;
 
 /// What placeholders stand for.
 pub(super) struct Params<'a> {
-    pub(super) token: Option<&'a Secret>,
+    pub(super) token: Option<&'a str>,
     pub(super) connection_id: Option<&'a str>,
     /// Where a lost connection goes on.
     pub(super) point: Option<&'a ResumePoint>,
@@ -31,27 +30,28 @@ const MAX_DEPTH: u8 = 8;
 
 impl Params<'_> {
     fn get(&self, name: &str, depth: u8) -> Result<Option<Json>, Error> {
-        match name {
-            "token" => return Ok(self.token.map(|token| Json::from(token.reveal()))),
-            "connection_id" => return Ok(self.connection_id.map(Json::from)),
-            "channel" if self.channel.is_some() => return Ok(self.channel.map(Json::from)),
-            "client" => return Ok(Some(Json::from(self.client))),
-            "session" if self.point.is_some() => {
-                return Ok(self.point.and_then(|point| point.session.as_deref()).map(Json::from));
+        let text = match (name, self.point, self.channel) {
+            ("token", ..) => self.token,
+            ("connection_id", ..) => self.connection_id,
+            ("client", ..) => Some(self.client),
+            ("channel", _, channel @ Some(_)) => channel,
+            ("session", Some(point), _) => point.session.as_deref(),
+            ("last_sequence", Some(point), _) => {
+                return Ok(point.last_sequence.map(|last| Json::Number(decimal(last).into())));
             }
-            "last_sequence" if self.point.is_some() => {
-                let last = self.point.and_then(|point| point.last_sequence);
-                return Ok(last.map(|last| Json::Number(decimal(last).into())));
-            }
-            _ => {}
+            _ => return self.given_or_default(name, depth),
+        };
+        Ok(text.map(Json::from))
+    }
+
+    fn given_or_default(&self, name: &str, depth: u8) -> Result<Option<Json>, Error> {
+        if let Some(value) = self.given.get(name) {
+            return Ok(Some(value.clone()));
         }
-        match (self.given.get(name), self.defaults.get(name)) {
-            (Some(value), _) => Ok(Some(value.clone())),
-            (None, Some(_)) if depth >= MAX_DEPTH => {
-                Err(Error::new(ErrorKind::Config, "refers to itself").with_path(["defaults.", name].concat()))
-            }
-            (None, Some(template)) => self.fill_at(template, depth + 1),
-            (None, None) => Ok(None),
+        match self.defaults.get(name) {
+            Some(_) if depth >= MAX_DEPTH => Err(Error::wrong(&["defaults.", name].concat(), "refers to itself")),
+            Some(template) => self.fill_at(template, depth + 1),
+            None => Ok(None),
         }
     }
 
@@ -61,6 +61,16 @@ impl Params<'_> {
     /// `Config` with the path `params.<name>` for a parameter that is needed and missing.
     pub(super) fn fill(&self, template: &Json) -> Result<Option<Json>, Error> {
         self.fill_at(template, 0)
+    }
+
+    /// The same of a frame that is sent: as text.
+    pub(super) fn frame(&self, template: &Json) -> Result<Option<String>, Error> {
+        Ok(self.fill(template)?.map(|frame| frame.text()))
+    }
+
+    /// Whether it can be filled in.
+    pub(super) fn check(&self, template: &Json) -> Result<(), Error> {
+        self.fill(template).map(drop)
     }
 
     fn fill_at(&self, template: &Json, depth: u8) -> Result<Option<Json>, Error> {
@@ -117,8 +127,7 @@ impl Params<'_> {
     fn lookup(&self, placeholder: Placeholder<'_>, depth: u8) -> Result<Option<Json>, Error> {
         let value = self.get(placeholder.name, depth)?;
         if value.is_none() && !placeholder.optional {
-            return Err(Error::new(ErrorKind::Config, "the dialect needs this parameter")
-                .with_path(["params.", placeholder.name].concat()));
+            return Err(Error::wrong(&["params.", placeholder.name].concat(), "the dialect needs this parameter"));
         }
         Ok(value)
     }
@@ -227,14 +236,13 @@ mod tests {
     use serde_json::{Value, json};
 
     fn fill(template: Value, given: Value, defaults: Value) -> Result<Option<Value>, Error> {
-        let token = Secret::from("t0k".to_owned());
         let (Json::Object(given), Json::Object(defaults)) = (given.into(), defaults.into()) else { unreachable!() };
         Params {
-            token: Some(&token),
+            token: Some("t0k"),
             connection_id: None,
             point: None,
-            channel: None,
             client: "me/1",
+            channel: None,
             given: &given,
             defaults: &defaults,
         }

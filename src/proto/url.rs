@@ -2,7 +2,8 @@
 
 use super::{
     dialect::Dialect,
-    error::{Error, ErrorKind},
+    error::Error,
+    fields::Mistake,
     template::{self, Params},
     text::{cut, pieces},
 };
@@ -32,15 +33,12 @@ pub(super) struct DialUrl {
     pub(super) shown: String,
 }
 
-/// Checks what a parser cannot know; the error names the setting `url`.
-pub(super) fn check(base: &UrlParts) -> Result<(), Error> {
-    let wrong = |message: &'static str| Err(Error::new(ErrorKind::Config, message).with_path("url"));
-    match base.scheme.as_str() {
-        _ if base.has_credentials => wrong("must hold no user name or password"),
-        "ws" | "wss" | "http" | "https" if base.authority.is_empty() => wrong("needs a host"),
-        "ws" | "wss" | "http" | "https" => Ok(()),
-        _ => wrong("must begin with ws, wss, http or https"),
-    }
+/// Checks what a parser cannot know.
+pub(super) fn check(base: &UrlParts, mistake: &Mistake) {
+    mistake.when(base.has_credentials, "url", "must hold no user name or password");
+    let foreign = !matches!(base.scheme.as_str(), "ws" | "wss" | "http" | "https");
+    mistake.when(foreign, "url", "must begin with ws, wss, http or https");
+    mistake.when(base.authority.is_empty(), "url", "needs a host");
 }
 
 pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) -> Result<DialUrl, Error> {
@@ -48,25 +46,23 @@ pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) 
     let path = dialect.url.path.as_deref().unwrap_or(&base.path);
     let mut full = [scheme, "://", &base.authority, path].concat();
     let mut shown = full.clone();
-    let mut separator = '?';
-    let mut add = |pair: &str, shown_pair: &str| {
+    let mut separator = "?";
+    let mut add = |pair: &str, hidden: bool| {
+        let shown_pair = if hidden { &[cut(pair, b'=').0, "=", HIDDEN].concat() } else { pair };
         for (url, pair) in [(&mut full, pair), (&mut shown, shown_pair)] {
-            url.push(separator);
+            url.push_str(separator);
             url.push_str(pair);
         }
-        separator = '&';
+        separator = "&";
     };
     if let Some(query) = base.query.as_deref().filter(|query| dialect.url.keep_query && !query.is_empty()) {
-        for pair in pieces(query, b'&') {
-            add(pair, &[cut(pair, b'=').0, "=", HIDDEN].concat());
-        }
+        pieces(query, b'&').for_each(|pair| add(pair, true));
     }
     for (name, template) in dialect.url.query.iter() {
-        let Some(value) = params.fill(template)? else { continue };
-        let name = encode(name);
-        let value = encode(&template::plain(&value));
-        let shown_value = if template::asks_for(template, None) { HIDDEN } else { &value };
-        add(&[&name, "=", &value].concat(), &[&name, "=", shown_value].concat());
+        if let Some(value) = params.fill(template)? {
+            let pair = [&encode(name), "=", &encode(&template::plain(&value))].concat();
+            add(&pair, template::asks_for(template, None));
+        }
     }
     Ok(DialUrl { full, shown })
 }
@@ -91,7 +87,7 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{json::Json, secret::Secret};
+    use crate::proto::json::Json;
     use crate::test;
     use serde_json::{Value, json};
 
@@ -105,15 +101,20 @@ mod tests {
         }
     }
 
+    fn checked(base: &UrlParts) -> Result<(), Error> {
+        let mistake = Mistake::default();
+        check(base, &mistake);
+        mistake.or(())
+    }
+
     fn url(dialect: &Dialect, base: &UrlParts, given: Value) -> DialUrl {
-        let token = Secret::from("s3cret/+".to_owned());
         let Json::Object(given) = given.into() else { unreachable!() };
         let params = Params {
-            token: Some(&token),
+            token: Some("s3cret/+"),
             connection_id: None,
             point: None,
-            channel: None,
             client: "me/1 (abc)",
+            channel: None,
             given: &given,
             defaults: &dialect.defaults,
         };
@@ -156,12 +157,12 @@ mod tests {
     #[test]
     fn refuses_what_is_no_websocket_url() {
         for scheme in ["ftp", "file", "wsx"] {
-            assert_eq!(check(&parts(scheme, "h", "/", None)).unwrap_err().path(), Some("url"));
+            assert_eq!(checked(&parts(scheme, "h", "/", None)).unwrap_err().path(), Some("url"));
         }
-        assert!(check(&parts("ws", "", "/", None)).is_err());
+        assert!(checked(&parts("ws", "", "/", None)).is_err());
         let mut with_credentials = parts("ws", "h", "/", None);
         with_credentials.has_credentials = true;
-        assert!(check(&with_credentials).is_err());
-        assert!(check(&parts("wss", "h", "/", None)).is_ok());
+        assert!(checked(&with_credentials).is_err());
+        assert!(checked(&parts("wss", "h", "/", None)).is_ok());
     }
 }

@@ -4,7 +4,9 @@ use super::super::{
     backoff::BackoffRule,
     breaker::BreakerRule,
     dialect::Dialect,
-    error::{Error, ErrorKind},
+    dialect_check,
+    error::Error,
+    fields::Mistake,
     json::{Json, Object},
     lifecycle::Lifecycle,
     message::Payload,
@@ -130,11 +132,12 @@ impl Settings {
 
     /// Checks every setting, and clamps those the dialect bounds; gives what was clamped.
     pub(super) fn check<P: Payload>(&mut self) -> Result<Vec<Lifecycle>, Error> {
-        self.dialect.check_for::<P>()?;
-        url::check(&self.url)?;
-        self.check_backoff()?;
+        let mistake = Mistake::default();
+        dialect_check::check::<P>(&self.dialect, &mistake);
+        url::check(&self.url, &mistake);
+        self.check_backoff(&mistake);
         if P::PARTS.resilience {
-            self.check_breaker()?;
+            self.check_breaker(&mistake);
         }
         let times = [
             ("token_timeout", Some(self.token_timeout)),
@@ -147,109 +150,98 @@ impl Settings {
             ("health_check_interval", self.health_interval),
             ("silence_timeout", self.silence),
             ("max_age", self.max_age),
+            ("outbox.ttl", self.outbox.ttl.filter(|_| P::PARTS.outbox)),
         ];
         for (name, time) in times {
-            if time.is_some_and(|time| time.is_zero()) {
-                return wrong(name, "must be more than 0");
-            }
+            mistake.when(time == Some(Duration::ZERO), name, POSITIVE);
         }
-        if P::PARTS.outbox && self.outbox.ttl.is_some_and(|ttl| ttl.is_zero()) {
-            return wrong("outbox.ttl", "must be more than 0");
+        let unused = self.health_interval.is_some() && self.dialect.health_check.is_none();
+        mistake.when(unused, "health_check_interval", "the dialect has no health check");
+        let missing = self.dialect.needs_token() && matches!(self.token, TokenSource::None);
+        mistake.when(missing, "token", "the dialect needs a token or a token provider");
+        if P::PARTS.resume && self.resume == ResumeMode::FullBuffer {
+            let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
+            let message = "the dialect does not number messages, so that none could be sent again";
+            mistake.when(sends.is_none(), "resume", message);
         }
-        if self.health_interval.is_some() && self.dialect.health_check.is_none() {
-            return wrong("health_check_interval", "the dialect has no health check");
-        }
-        if self.dialect.needs_token() && matches!(self.token, TokenSource::None) {
-            return wrong("token", "the dialect needs a token or a token provider");
-        }
+        mistake.or(())?;
         if let TokenSource::Static(token) = &self.token {
             self.check_token(Some(token))?;
         }
         self.check_params::<P>()?;
-        if P::PARTS.resume {
-            self.check_resume()?;
-        }
         Ok(self.clamp())
     }
 
-    fn check_backoff(&self) -> Result<(), Error> {
+    fn check_backoff(&self, mistake: &Mistake) {
         let BackoffRule { base, cap, jitter, .. } = self.backoff;
-        if base.is_zero() {
-            return wrong("backoff.base", "must be more than 0");
-        }
-        if cap < base {
-            return wrong("backoff.cap", "must not be less than the base");
-        }
-        if !(jitter > 0.0 && jitter <= 1.0) {
-            return wrong("backoff.jitter", "must be above 0 and at most 1");
-        }
-        Ok(())
+        mistake.when(base.is_zero(), "backoff.base", POSITIVE);
+        mistake.when(cap < base, "backoff.cap", "must not be less than the base");
+        mistake.when(!(jitter > 0.0 && jitter <= 1.0), "backoff.jitter", "must be above 0 and at most 1");
     }
 
-    fn check_breaker(&self) -> Result<(), Error> {
-        let Some(BreakerRule { failures, pause }) = self.breaker else { return Ok(()) };
-        if failures == 0 {
-            return wrong("breaker.failures", "must be more than 0");
-        }
-        if pause.is_zero() {
-            return wrong("breaker.pause", "must be more than 0");
-        }
+    fn check_breaker(&self, mistake: &Mistake) {
+        let Some(BreakerRule { failures, pause }) = self.breaker else { return };
+        mistake.when(failures == 0, "breaker.failures", POSITIVE);
+        mistake.when(pause.is_zero(), "breaker.pause", POSITIVE);
         let most = self.backoff.max_attempts;
-        if most > 0 && failures >= most {
-            return wrong("breaker.failures", "must be less than `max_attempts`, or the breaker never opens");
-        }
-        Ok(())
-    }
-
-    fn check_resume(&self) -> Result<(), Error> {
-        let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
-        if self.resume == ResumeMode::FullBuffer && sends.is_none() {
-            return wrong("resume", "the dialect does not number messages, so that none could be sent again");
-        }
-        Ok(())
+        let never = most > 0 && failures >= most;
+        mistake.when(never, "breaker.failures", "must be less than `max_attempts`, or the breaker never opens");
     }
 
     /// Fills in everything once, so that a missing parameter is found before the first dial.
     fn check_params<P: Payload>(&self) -> Result<(), Error> {
-        let token = Secret::from("token".to_owned());
-        self.dial_url(Some(&token), None)?;
-        self.first_frame(Some(&token), None)?;
-        if P::PARTS.renewal {
-            self.token_refresh(Some(&token))?;
+        let dialect = &*self.dialect;
+        let params = Params { token: Some("token"), ..self.params(None, None, None) };
+        for template in dialect.url.query.values() {
+            params.check(template)?;
         }
-        let params = self.params(Some(&token), Some("id"), None);
-        self.dialect.protocols.iter().try_for_each(|text| params.text(text).map(drop))?;
-        self.dialect.headers.values().try_for_each(|text| params.fill(text).map(drop))?;
-        self.dialect.answers.iter().try_for_each(|rule| params.fill(&rule.frame).map(drop))?;
+        if let Some(frame) = &dialect.first_frame {
+            params.check(frame)?;
+        }
+        if P::PARTS.renewal
+            && let Some(rule) = &dialect.token_refresh
+        {
+            params.check(&rule.frame)?;
+        }
+        let params = Params { connection_id: Some("id"), ..params };
+        for protocol in &dialect.protocols {
+            params.text(protocol)?;
+        }
+        for header in dialect.headers.values() {
+            params.check(header)?;
+        }
+        for rule in &dialect.answers {
+            params.check(&rule.frame)?;
+        }
         if P::PARTS.channels
-            && let Some(rule) = &self.dialect.channels
+            && let Some(rule) = &dialect.channels
         {
             let params = Params { channel: Some("name"), ..params };
-            params.fill(&rule.subscribe)?;
-            rule.unsubscribe.iter().try_for_each(|frame| params.fill(frame).map(drop))?;
+            params.check(&rule.subscribe)?;
+            if let Some(frame) = &rule.unsubscribe {
+                params.check(frame)?;
+            }
         }
         self.health_frame(Some("id")).map(drop)
     }
 
     /// Keeps the health check within what the dialect allows (Stream: at most 25 s, at least 1 s before the silence).
     fn clamp(&mut self) -> Vec<Lifecycle> {
-        let Some(rule) = &self.dialect.health_check else { return Vec::new() };
         let mut clamped = Vec::new();
-        let longest = rule.max_interval_ms.map_or(Duration::MAX, Duration::from_millis);
-        let grace = Duration::from_millis(rule.min_grace_ms);
-        let asked = self.health_interval();
-        let used = asked.min(longest);
-        if used != asked {
-            clamped.push(Lifecycle::Clamped { setting: "health_check_interval", asked, used });
-            self.health_interval = Some(used);
-        }
-        // A shorter interval alone keeps the dialect's silence; a longer one must not reach it.
-        let shortest = used.saturating_add(grace);
-        let asked = self.silence().unwrap_or(shortest);
-        let used = asked.max(shortest);
-        if used != asked {
-            clamped.push(Lifecycle::Clamped { setting: "silence_timeout", asked, used });
-            self.silence = Some(used);
+        if let Some(rule) = &self.dialect.health_check {
+            let mut clamp = |setting, place: &mut Option<Duration>, asked, used| {
+                if used != asked {
+                    clamped.push(Lifecycle::Clamped { setting, asked, used });
+                    *place = Some(used);
+                }
+            };
+            let asked = self.health_interval();
+            let used = rule.max_interval_ms.map_or(asked, |longest| asked.min(Duration::from_millis(longest)));
+            // A shorter interval alone keeps the dialect's silence; a longer one must not reach it.
+            let shortest = used.saturating_add(Duration::from_millis(rule.min_grace_ms));
+            let silence = self.silence().unwrap_or(shortest);
+            clamp("health_check_interval", &mut self.health_interval, asked, used);
+            clamp("silence_timeout", &mut self.silence, silence, silence.max(shortest));
         }
         clamped
     }
@@ -261,7 +253,8 @@ impl Settings {
         point: Option<&'a ResumePoint>,
     ) -> Params<'a> {
         let (given, defaults) = (&self.params, &self.dialect.defaults);
-        Params { token, connection_id, point, channel: None, client: &self.client, given, defaults }
+        let token = token.map(Secret::reveal);
+        Params { token, connection_id, point, client: &self.client, channel: None, given, defaults }
     }
 
     /// Refuses a token that this dialect must not show.
@@ -270,7 +263,8 @@ impl Settings {
         if token.reveal().starts_with(prefix.as_str()) || self.params.get("any_token") == Some(&Json::Bool(true)) {
             return Ok(());
         }
-        wrong("token", "the dialect shows its token, and this is no token to be shown; `any_token` allows it")
+        let message = "the dialect shows its token, and this is no token to be shown; `any_token` allows it";
+        Err(Error::wrong("token", message))
     }
 
     pub(super) fn dial_url(&self, token: Option<&Secret>, point: Option<&ResumePoint>) -> Result<DialUrl, Error> {
@@ -282,19 +276,27 @@ impl Settings {
         token: Option<&Secret>,
         point: Option<&ResumePoint>,
     ) -> Result<Option<String>, Error> {
-        let Some(template) = &self.dialect.first_frame else { return Ok(None) };
-        Ok(self.params(token, None, point).fill(template)?.map(|frame| frame.text()))
+        self.frame(self.dialect.first_frame.as_ref(), token, None, point)
     }
 
     /// What gives the server a renewed token, where the dialect knows how.
     pub(super) fn token_refresh(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
-        let Some(rule) = &self.dialect.token_refresh else { return Ok(None) };
-        Ok(self.params(token, None, None).fill(&rule.frame)?.map(|frame| frame.text()))
+        self.frame(self.dialect.token_refresh.as_ref().map(|rule| &rule.frame), token, None, None)
     }
 
     pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
-        let Some(rule) = &self.dialect.health_check else { return Ok(String::new()) };
-        Ok(self.params(None, connection_id, None).fill(&rule.frame)?.map(|frame| frame.text()).unwrap_or_default())
+        let template = self.dialect.health_check.as_ref().map(|rule| &rule.frame);
+        Ok(self.frame(template, None, connection_id, None)?.unwrap_or_default())
+    }
+
+    fn frame(
+        &self,
+        template: Option<&Json>,
+        token: Option<&Secret>,
+        connection_id: Option<&str>,
+        point: Option<&ResumePoint>,
+    ) -> Result<Option<String>, Error> {
+        template.map_or(Ok(None), |template| self.params(token, connection_id, point).frame(template))
     }
 
     pub(super) fn health_interval(&self) -> Duration {
@@ -313,6 +315,4 @@ impl Settings {
     }
 }
 
-fn wrong<T>(path: &str, message: &'static str) -> Result<T, Error> {
-    Err(Error::new(ErrorKind::Config, message).with_path(path))
-}
+const POSITIVE: &str = "must be more than 0";

@@ -52,6 +52,6 @@ impl<P: Payload> Session<P> {
         };
         let Some(template) = template else { return Ok(None) };
         let params = self.settings.params(self.tokens.get(), self.connection_id.as_deref(), None);
-        Ok(Params { channel: Some(&name), ..params }.fill(template)?.map(|frame| frame.text()))
+        Params { channel: Some(&name), ..params }.frame(template)
     }
 }
