@@ -4,13 +4,12 @@ use crate::{
     platform::Clock,
     proto::{
         Cause, Error, ErrorKind, Message, NetworkChange, PageChange, Reconnect, ResumePoint, SendOptions, State, Stats,
-        check_close, in_use,
+        check_close, in_use, queue::Queue,
     },
     sending::Sending,
 };
 use futures::{channel::oneshot, task::AtomicWaker};
 use std::{
-    collections::VecDeque,
     future::Future,
     pin::Pin,
     sync::{
@@ -93,7 +92,7 @@ pub(crate) struct Shared {
 }
 
 struct Inbox {
-    commands: VecDeque<Command>,
+    commands: Queue<Command>,
     /// The number of the last message.
     last_message: u64,
     /// Messages that the driver has taken and nobody wants any more: fewer than it has.
@@ -121,7 +120,7 @@ impl Shared {
             cause: None,
         };
         let inbox = Inbox {
-            commands: VecDeque::new(),
+            commands: Queue::default(),
             last_message: 0,
             withdrawn: Vec::new(),
             connecting: false,
@@ -168,7 +167,7 @@ impl Shared {
         if let Some(id) = inbox.withdrawn.pop() {
             return Ok(Some(Command::Withdraw(id)));
         }
-        let command = inbox.commands.pop_front();
+        let command = inbox.commands.pop();
         if matches!(command, Some(Command::Connect)) {
             inbox.connecting = false;
         }
@@ -182,7 +181,7 @@ impl Shared {
         if inbox.commands.len() >= COMMANDS {
             return Err(Error::new(ErrorKind::Overflow, "too many calls are waiting to be taken"));
         }
-        inbox.commands.push_back(command);
+        inbox.commands.push(command);
         drop(inbox);
         self.call();
         Ok(())
@@ -205,13 +204,12 @@ impl Shared {
             Command::Request { id: other, .. } => *other == id,
             _ => false,
         };
-        if let Some(place) = inbox.commands.iter().position(is_it) {
-            let command = inbox.commands.remove(place);
-            drop(inbox);
-            drop(command);
-        } else {
+        let command = inbox.commands.take(is_it);
+        if command.is_none() {
             inbox.withdrawn.push(id);
-            drop(inbox);
+        }
+        drop(inbox);
+        if command.is_none() {
             self.call();
         }
     }
@@ -273,7 +271,7 @@ impl Handle {
             return Err(gone());
         }
         inbox.connecting = true;
-        inbox.commands.push_back(Command::Connect);
+        inbox.commands.push(Command::Connect);
         drop(inbox);
         self.0.0.call();
         Ok(())
@@ -314,7 +312,7 @@ impl Handle {
     pub(crate) fn unsubscribe(&self, channel: Arc<str>) {
         let mut inbox = lock(&self.0.0.inbox);
         if !inbox.ended {
-            inbox.commands.push_back(Command::Unsubscribe(channel));
+            inbox.commands.push(Command::Unsubscribe(channel));
             drop(inbox);
             self.0.0.call();
         }

@@ -18,6 +18,7 @@ mod lifecycle;
 mod message;
 mod outbox;
 pub(crate) mod pattern;
+pub(crate) mod queue;
 mod random;
 mod record;
 mod requests;

@@ -3,9 +3,10 @@
 use super::{
     error::{Error, ErrorKind},
     message::Message,
+    queue::Queue,
     time::Timestamp,
 };
-use std::{collections::VecDeque, time::Duration};
+use std::{mem::take, time::Duration};
 
 /// How much may wait to be sent, and what happens beyond that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +111,11 @@ pub(super) enum Fate {
 #[derive(Debug)]
 pub(super) struct Outbox {
     rule: OutboxRule,
-    accepted: VecDeque<Entry>,
+    accepted: Queue<Entry>,
     /// The bytes of the accepted ones.
     bytes: usize,
     /// Those that wait for room, in order.
-    waiting: VecDeque<Entry>,
+    waiting: Queue<Entry>,
     /// When the next one expires, or earlier.
     deadline: Timestamp,
     /// What is still to be told, in the order in which it happened.
@@ -125,9 +126,9 @@ impl Outbox {
     pub(super) fn new(rule: OutboxRule) -> Self {
         Self {
             rule,
-            accepted: VecDeque::new(),
+            accepted: Queue::default(),
             bytes: 0,
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             deadline: Timestamp::NEVER,
             fates: Vec::new(),
         }
@@ -166,7 +167,7 @@ impl Outbox {
         match when_full {
             WhenFull::Wait if self.waiting.len() < MAX_WAITING => {
                 self.deadline = self.deadline.min(expires);
-                self.waiting.push_back(entry);
+                self.waiting.push(entry);
             }
             WhenFull::DropOldest => {
                 while !self.fits(&entry) {
@@ -191,11 +192,11 @@ impl Outbox {
         self.fates.push((entry.id, Fate::Accepted));
         self.deadline = self.deadline.min(entry.expires);
         self.bytes += entry.message.len();
-        self.accepted.push_back(entry);
+        self.accepted.push(entry);
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(oldest) = self.accepted.pop_front() {
+        if let Some(oldest) = self.accepted.pop() {
             self.bytes -= oldest.message.len();
             self.fates.push((oldest.id, Fate::Dropped));
         }
@@ -208,7 +209,7 @@ impl Outbox {
 
     /// The next message to write. What has expired is to be dropped before.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        let entry = self.accepted.pop_front()?;
+        let entry = self.accepted.pop()?;
         self.bytes -= entry.message.len();
         self.fill_up();
         Some(entry)
@@ -216,11 +217,9 @@ impl Outbox {
 
     /// Those who wait come in, as far as there is room.
     fn fill_up(&mut self) {
-        while let Some(entry) = self.waiting.pop_front() {
-            if !self.fits(&entry) {
-                self.waiting.push_front(entry);
-                break;
-            }
+        while self.waiting.front().is_some_and(|entry| self.fits(entry))
+            && let Some(entry) = self.waiting.pop()
+        {
             self.accept(entry);
         }
     }
@@ -232,42 +231,49 @@ impl Outbox {
 
     /// Drops what has waited too long.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        let Self { accepted, waiting, bytes, deadline, fates, .. } = self;
-        *deadline = Timestamp::NEVER;
-        for (entries, is_accepted) in [(accepted, true), (waiting, false)] {
-            entries.retain(|entry| {
-                let stays = entry.expires > now;
-                if stays {
-                    *deadline = entry.expires.min(*deadline);
-                } else {
-                    *bytes -= if is_accepted { entry.message.len() } else { 0 };
-                    fates.push((entry.id, Fate::Expired));
-                }
-                stays
-            });
+        self.deadline = Timestamp::NEVER;
+        let (mut accepted, mut waiting) = (take(&mut self.accepted), take(&mut self.waiting));
+        while let Some(entry) = accepted.pop() {
+            if self.is_alive(&entry, now) {
+                self.accepted.push(entry);
+            } else {
+                self.bytes -= entry.message.len();
+            }
+        }
+        while let Some(entry) = waiting.pop() {
+            if self.is_alive(&entry, now) {
+                self.waiting.push(entry);
+            }
         }
         self.fill_up();
     }
 
-    /// Takes a message out that its sender no longer wants. Tells whether it was here.
-    pub(super) fn withdraw(&mut self, id: u64) -> bool {
+    fn is_alive(&mut self, entry: &Entry, now: Timestamp) -> bool {
+        let alive = entry.expires > now;
+        if alive {
+            self.deadline = self.deadline.min(entry.expires);
+        } else {
+            self.fates.push((entry.id, Fate::Expired));
+        }
+        alive
+    }
+
+    /// Takes a message out that its sender no longer wants.
+    pub(super) fn withdraw(&mut self, id: u64) {
         let is_it = |entry: &Entry| entry.id == id;
-        if let Some(place) = self.waiting.iter().position(is_it) {
-            self.waiting.remove(place);
-        } else if let Some(entry) = self.accepted.iter().position(is_it).and_then(|place| self.accepted.remove(place)) {
+        if let Some(entry) = self.accepted.take(is_it) {
             self.bytes -= entry.message.len();
         } else {
-            return false;
+            self.waiting.take(is_it);
         }
         // The one in front may have been the one that did not fit.
         self.fill_up();
-        true
     }
 
     /// Takes the next one out that is left, accepted or not: nothing more will be written.
     pub(super) fn take_any(&mut self) -> Option<Entry> {
         self.bytes = 0;
         self.deadline = Timestamp::NEVER;
-        self.accepted.pop_front().or_else(|| self.waiting.pop_front())
+        self.accepted.pop().or_else(|| self.waiting.pop())
     }
 }

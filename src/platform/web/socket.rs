@@ -5,13 +5,12 @@
 
 use super::{Bytes, Clock, Sleep, Text, at_time, task};
 use crate::{
-    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, Payload},
+    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, Payload, queue::Queue},
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
 use js_sys::{Array, JsString, Uint8Array};
 use std::{
     cell::RefCell,
-    collections::VecDeque,
     future::{Future, poll_fn},
     rc::Rc,
     task::{Context, Poll, Waker, ready},
@@ -136,7 +135,7 @@ struct Handlers<H> {
 struct Shared<P> {
     max_message_size: usize,
     opened: bool,
-    inbox: VecDeque<P>,
+    inbox: Queue<P>,
     end: Option<CloseInfo>,
     waker: Option<Waker>,
 }
@@ -151,7 +150,7 @@ impl<P: FromBrowser> Socket<P> {
         let shared = Rc::new(RefCell::new(Shared {
             max_message_size,
             opened: false,
-            inbox: VecDeque::new(),
+            inbox: Queue::default(),
             end: None,
             waker: None,
         }));
@@ -184,7 +183,7 @@ impl<P: FromBrowser> Transport for Socket<P> {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<P>> {
         let mut shared = self.shared.borrow_mut();
-        if let Some(payload) = shared.inbox.pop_front() {
+        if let Some(payload) = shared.inbox.pop() {
             return Poll::Ready(Incoming::Message(payload));
         }
         if let Some(end) = &shared.end {
@@ -307,7 +306,7 @@ impl<P> Shared<P> {
         if self.inbox.len() >= INBOX_LIMIT {
             return Err(Error::new(ErrorKind::Overflow, "too many messages are waiting to be read"));
         }
-        self.inbox.push_back(message());
+        self.inbox.push(message());
         Ok(())
     }
 

@@ -16,7 +16,6 @@ mod health;
 mod incoming;
 mod outcome;
 mod outlook;
-mod outputs;
 mod overlap;
 mod resuming;
 mod sending;
@@ -37,6 +36,7 @@ use super::{
     lifecycle::{Cause, Lifecycle, Side},
     message::{Message, Negotiated, Payload},
     outbox::Outbox,
+    queue::Queue,
     random::Random,
     record::{Reason, Reconnect, Record},
     requests::Requests,
@@ -50,7 +50,6 @@ use super::{
 use health::Health;
 use incoming::Roles;
 use outlook::Outlook;
-use outputs::Outputs;
 use overlap::Successor;
 use std::{mem, sync::Arc, time::Duration};
 
@@ -121,7 +120,7 @@ pub struct Session<P: Payload> {
     channels: Channels,
     stats: Stats,
     record: Record,
-    outputs: Outputs<P>,
+    outputs: Queue<Output<P>>,
     /// What was clamped, until it is told: with the first connect, when those who want to know listen.
     clamped: Vec<Lifecycle>,
     now: Timestamp,
@@ -181,7 +180,7 @@ impl<P: Payload> Session<P> {
             channels: Channels::default(),
             stats: Stats::default(),
             record: Record::default(),
-            outputs: Outputs::new(),
+            outputs: Queue::default(),
             clamped,
             now: Timestamp::default(),
             settings,
