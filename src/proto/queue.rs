@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn does_what_the_standard_library_does() {
         let (mut random, mut queue, mut wanted) = (Random::new(1), Queue::default(), VecDeque::new());
-        for item in 0..10_000 {
+        for item in 0..10_000_u64 {
             match random.below(5) {
                 0..=1 => {
                     queue.push(item);
@@ -71,7 +71,7 @@ mod tests {
                 }
                 2..=3 => assert_eq!(queue.pop(), wanted.pop_front()),
                 _ => {
-                    let one = item - random.below(8);
+                    let one = item.saturating_sub(random.below(8));
                     let place = wanted.iter().position(|other| *other == one);
                     assert_eq!(queue.take(|other| *other == one), place.and_then(|place| wanted.remove(place)));
                 }
