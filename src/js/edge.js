@@ -2,7 +2,7 @@
 // So an event never enters the memory of the wasm module, which knows it by a few numbers, and one that nobody listens to is
 // never parsed.
 import { now } from '../platform/web/glue.js';
-import { keep, option, present } from './error.js';
+import { forget, keep, option, present } from './error.js';
 import { Listeners, call, report } from './listeners.js';
 
 /** What stands for a type that has no number: no JSON document; not remembered, because too many others are; none at all. */
@@ -163,7 +163,8 @@ export class Edge {
     try {
       done(failed, token);
     } catch {
-      // Nobody waits any more.
+      // Nobody waits any more, nor takes what was thrown.
+      if (failed) forget(thrown.pop());
     }
   }
 

@@ -352,3 +352,27 @@ for (const kind of ['Worker', 'SharedWorker']) {
     assert.deepEqual(seen, { value: { type: 'a', event: { type: 'a', n: 1 } }, page: 'undefined', state: 'closed' });
   });
 }
+
+test('S0-13, S0-19: what a token function throws when nobody waits any more is not taken for the cause of another error', async (t) => {
+  const causes = await inPage(t, async ({ connect, createClient }, options) => {
+    let fail;
+    const left = await createClient({ ...options, token: () => new Promise((_, reject) => (fail = reject)) });
+    const never = left.connect().catch(() => {});
+    while (!fail) await undefined;
+    await left.close();
+    await never;
+    fail(new Error('too late'));
+    await new Promise((resolve) => setTimeout(resolve));
+    const client = await connect(options);
+    const causes = [];
+    client.onLifecycle((step) => step.type === 'error' && causes.push(step.error.cause.message));
+    for (const name of ['first', 'second']) {
+      client.once('tick', () => {
+        throw new Error(name);
+      });
+      await emit(client, '{"type":"tick"}');
+    }
+    return causes;
+  }, options(t.peer));
+  assert.deepEqual(causes, ['first', 'second']);
+}, { complaints: ['first', 'second'] });
