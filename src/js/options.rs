@@ -150,7 +150,7 @@ fn sending(fields: &mut Fields<'_>) -> SendOptions {
 }
 
 fn resume(fields: &mut Fields<'_>, settings: &mut Settings, edge: &Edge) -> Option<Sequence<JsPayload>> {
-    match fields.string("resume") {
+    match fields.string("resume").map(String::as_str) {
         None => {}
         Some("none") => settings.resume = ResumeMode::None,
         Some("sequence-id") => settings.resume = ResumeMode::SequenceId,
@@ -159,7 +159,7 @@ fn resume(fields: &mut Fields<'_>, settings: &mut Settings, edge: &Edge) -> Opti
     }
     if fields.enter("resumeFrom") {
         let last = fields.number("lastSequence", LARGEST);
-        settings.resume_from = Some(ResumePoint::new(fields.string("session"), last));
+        settings.resume_from = Some(ResumePoint::new(fields.string("session").map(String::as_str), last));
         fields.leave();
     }
     if edge.has("onResume") {

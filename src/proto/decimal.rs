@@ -7,21 +7,20 @@ pub(crate) fn decimal(number: u64) -> String {
     text
 }
 
-/// A number that may be negative.
-pub(crate) fn signed(number: i64) -> String {
-    let mut text = String::new();
-    if number < 0 {
-        text.push('-');
-    }
-    push(&mut text, number.unsigned_abs());
-    text
-}
-
-fn push(text: &mut String, number: u64) {
+/// Adds a number to a text.
+pub(crate) fn push(text: &mut String, number: u64) {
     if number >= 10 {
         push(text, number / 10);
     }
     text.push(char::from(b'0' + (number % 10) as u8));
+}
+
+/// The same of a number that may be negative.
+pub(crate) fn push_signed(text: &mut String, number: i64) {
+    if number < 0 {
+        text.push('-');
+    }
+    push(text, number.unsigned_abs());
 }
 
 /// The number that a text of digits stands for, if it fits.
@@ -56,7 +55,9 @@ mod tests {
             assert_eq!(decimal(number), number.to_string());
         }
         for number in [0, -1, 43, -1_000, i64::MIN, i64::MAX] {
-            assert_eq!(signed(number), number.to_string());
+            let mut text = String::new();
+            push_signed(&mut text, number);
+            assert_eq!(text, number.to_string());
         }
     }
 

@@ -14,14 +14,14 @@ pub(super) fn check<P: Payload>(dialect: &Dialect, mistake: &Mistake) {
     mistake.when(dialect.type_field.is_empty(), "type_field", "must not be empty");
     if let Some(hello) = &dialect.hello {
         mistake.when(hello.types.is_empty(), "hello.types", "at least one type is needed");
-        mistake.when(hello.timeout_ms == 0, "hello.timeout_ms", "must be more than 0");
+        mistake.when_zero(hello.timeout_ms == 0, "hello.timeout_ms");
     }
     if let Some(errors) = &dialect.errors {
         let never = errors.types.is_empty() && errors.bare.is_none();
         mistake.when(never, "errors.types", "at least one type is needed, or `bare`");
     }
     if let Some(health) = &dialect.health_check {
-        mistake.when(health.interval_ms == 0, "health_check.interval_ms", "must be more than 0");
+        mistake.when_zero(health.interval_ms == 0, "health_check.interval_ms");
         let short = health.silence_ms < health.interval_ms.saturating_add(health.min_grace_ms);
         mistake.when(short, "health_check.silence_ms", "must exceed interval_ms by min_grace_ms at least");
         template::check(&health.frame, "health_check.frame", mistake);

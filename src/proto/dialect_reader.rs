@@ -36,7 +36,7 @@ pub(super) fn read<P: Payload>(fields: &mut Fields<'_>, dialect: &mut Dialect) {
     dialect.max_message_size = fields.number("max_message_size", u32::MAX.into());
     fields.json("first_frame", &mut dialect.first_frame);
     if let Some(field) = fields.string("type_field") {
-        dialect.type_field = field.to_owned();
+        dialect.type_field = field.clone();
     }
     fields.flag("any_text", &mut dialect.any_text);
     if fields.enter("hello") {

@@ -1,9 +1,6 @@
 //! The one error of the crate: opaque, cheap to clone, with a kind to match on and the facts that belong to it.
 
-use super::{
-    decimal::{decimal, signed},
-    url::HIDDEN,
-};
+use super::{decimal, url::HIDDEN};
 use std::{borrow::Cow, error, fmt, sync::Arc, time::Duration};
 
 /// What went wrong, for `match`. New kinds may be added.
@@ -173,23 +170,31 @@ impl Error {
     pub(crate) fn text(&self) -> String {
         let inner = &*self.0;
         let mut text = String::new();
-        let mut add = |parts: &[&str]| parts.iter().for_each(|part| text.push_str(part));
         if let Some(path) = &inner.path {
-            add(&[path, ": "]);
+            text.push_str(path);
+            text.push_str(": ");
         }
-        add(&[&inner.message]);
+        text.push_str(&inner.message);
         if let Some(code) = inner.code {
-            add(&[" (code ", &signed(code), ")"]);
+            text.push_str(" (code ");
+            decimal::push_signed(&mut text, code);
+            text.push(')');
         }
         if let Some(status) = inner.status {
-            add(&[" (HTTP ", &decimal(status.into()), ")"]);
+            text.push_str(" (HTTP ");
+            decimal::push(&mut text, status.into());
+            text.push(')');
         }
         if let Some((code, reason)) = &inner.close {
-            add(&[" (close ", &decimal((*code).into())]);
+            text.push_str(" (close ");
+            decimal::push(&mut text, (*code).into());
             if !reason.is_empty() {
-                add(&[" \"", &without_control(reason), "\""]);
+                text.push_str(" \"");
+                // What a terminal would take for a command is replaced.
+                reason.chars().for_each(|char| text.push(if char.is_control() { '\u{fffd}' } else { char }));
+                text.push('"');
             }
-            add(&[")"]);
+            text.push(')');
         }
         text
     }
@@ -289,15 +294,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text())
     }
-}
-
-/// What a terminal would take for a command is replaced.
-fn without_control(text: &str) -> String {
-    let mut shown = String::new();
-    for char in text.chars() {
-        shown.push(if char.is_control() { '\u{fffd}' } else { char });
-    }
-    shown
 }
 
 /// By hand: the standard library's search would be a good part of what a page downloads.

@@ -30,6 +30,11 @@ impl Mistake {
         }
     }
 
+    /// Notes what must be more than 0 and is not.
+    pub(crate) fn when_zero(&self, is_zero: bool, path: &str) {
+        self.when(is_zero, path, "must be more than 0");
+    }
+
     /// Notes a path within messages (`a.b`) that is none.
     pub(crate) fn unless_path(&self, path: &str, at: &str) {
         self.when(pieces(path, b'.').any(str::is_empty), at, "must be a path such as `a.b`");
@@ -141,24 +146,26 @@ impl<'a> Fields<'a> {
         *place = self.needed(name).clone();
     }
 
-    pub(crate) fn string(&mut self, name: &str) -> Option<&'a str> {
-        let text = self.value(name)?.as_str();
-        if text.is_none() {
-            self.wrong(name, "must be a string");
+    pub(crate) fn string(&mut self, name: &str) -> Option<&'a String> {
+        match self.value(name)? {
+            Json::String(text) => Some(text),
+            _ => {
+                self.wrong(name, "must be a string");
+                None
+            }
         }
-        text
     }
 
     pub(crate) fn text(&mut self, name: &str, place: &mut Option<String>) {
         if let Some(text) = self.string(name) {
-            *place = Some(text.to_owned());
+            *place = Some(text.clone());
         }
     }
 
     pub(crate) fn needed_text(&mut self, name: &str, place: &mut String) {
         self.needed(name);
         if let Some(text) = self.string(name) {
-            *place = text.to_owned();
+            *place = text.clone();
         }
     }
 

@@ -74,24 +74,22 @@ impl Json {
             Json::Number(number) => out.push_str(number),
             Json::String(text) => write_text(text, out),
             Json::Array(items) => {
-                let mut separator = '[';
-                for item in items {
-                    out.push(separator);
+                out.push('[');
+                for (place, item) in items.iter().enumerate() {
+                    out.push_str(if place > 0 { "," } else { "" });
                     item.write(out);
-                    separator = ',';
                 }
-                out.push_str(if items.is_empty() { "[]" } else { "]" });
+                out.push(']');
             }
             Json::Object(Object(members)) => {
-                let mut separator = '{';
-                for (name, value) in members {
-                    out.push(separator);
+                out.push('{');
+                for (place, (name, value)) in members.iter().enumerate() {
+                    out.push_str(if place > 0 { "," } else { "" });
                     write_text(name, out);
                     out.push(':');
                     value.write(out);
-                    separator = ',';
                 }
-                out.push_str(if members.is_empty() { "{}" } else { "}" });
+                out.push('}');
             }
         }
     }
@@ -246,41 +244,46 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    /// The next byte; 0 at the end, which no document has in that place.
+    fn peek(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
     fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
         }
     }
 
-    /// Passes over this byte, if it is the next after space.
-    fn accept(&mut self, wanted: u8) -> bool {
-        self.space();
-        let found = self.peek() == Some(wanted);
+    /// Passes over this byte, if it is the next.
+    fn skip(&mut self, wanted: u8) -> bool {
+        let found = self.peek() == wanted;
         self.at += usize::from(found);
         found
     }
 
-    fn word(&mut self, word: &str, value: Json) -> Option<Json> {
-        let found = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
-        self.at += word.len();
-        found.then_some(value)
+    /// The same after space.
+    fn accept(&mut self, wanted: u8) -> bool {
+        self.space();
+        self.skip(wanted)
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        word.bytes().all(|byte| self.skip(byte))
     }
 
     fn value(&mut self, depth: u8) -> Option<Json> {
         let depth = depth.checked_sub(1)?;
         self.space();
-        match self.peek()? {
-            b'n' => self.word("null", Json::Null),
-            b't' => self.word("true", Json::Bool(true)),
-            b'f' => self.word("false", Json::Bool(false)),
-            b'"' => self.string().map(Json::String),
-            opening @ (b'[' | b'{') => self.items(depth, opening),
-            _ => self.number(),
-        }
+        let (word, value) = match self.peek() {
+            b'n' => ("null", Json::Null),
+            b't' => ("true", Json::Bool(true)),
+            b'f' => ("false", Json::Bool(false)),
+            b'"' => return self.string().map(Json::String),
+            opening @ (b'[' | b'{') => return self.items(depth, opening),
+            _ => return self.number(),
+        };
+        self.word(word).then_some(value)
     }
 
     /// An array or an object.
@@ -309,57 +312,52 @@ impl Reader<'_> {
         Some(if opening == b'{' { Json::Object(Object(members)) } else { Json::Array(items) })
     }
 
-    fn digits(&mut self) -> Option<()> {
+    /// Whether there is at least one.
+    fn digits(&mut self) -> bool {
         let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
+        while self.peek().is_ascii_digit() {
             self.at += 1;
         }
-        (self.at > start).then_some(())
+        self.at > start
     }
 
     fn number(&mut self) -> Option<Json> {
         let start = self.at;
-        self.at += usize::from(self.peek() == Some(b'-'));
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
+        self.skip(b'-');
+        let mut right = self.skip(b'0') || self.digits();
+        if self.skip(b'.') {
+            right &= self.digits();
         }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
+        if self.skip(b'e') || self.skip(b'E') {
+            let _ = self.skip(b'+') || self.skip(b'-');
+            right &= self.digits();
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        Some(Json::Number(self.text.get(start..self.at)?.into()))
+        right.then(|| Json::Number(self.text[start..self.at].into()))
     }
 
     fn string(&mut self) -> Option<String> {
-        if self.peek()? != b'"' {
+        if !self.skip(b'"') {
             return None;
         }
-        self.at += 1;
         let mut string = String::new();
         loop {
             let start = self.at;
-            while !matches!(self.peek()?, b'"' | b'\\' | 0..=0x1f) {
+            while !matches!(self.peek(), b'"' | b'\\' | 0..=0x1f) {
                 self.at += 1;
             }
-            string.push_str(self.text.get(start..self.at)?);
-            let end = self.peek()?;
-            self.at += 1;
-            match end {
-                b'"' => return Some(string),
-                b'\\' => string.push(self.escape()?),
-                _ => return None,
+            string.push_str(&self.text[start..self.at]);
+            if self.skip(b'"') {
+                return Some(string);
             }
+            if !self.skip(b'\\') {
+                return None;
+            }
+            string.push(self.escape()?);
         }
     }
 
     fn escape(&mut self) -> Option<char> {
-        let kind = self.peek()?;
+        let kind = self.peek();
         self.at += 1;
         Some(match kind {
             b'"' | b'\\' | b'/' => char::from(kind),
@@ -369,16 +367,13 @@ impl Reader<'_> {
             b'r' => '\r',
             b't' => '\t',
             b'u' => {
-                let first = self.hex()?;
-                let code = match first {
-                    0xd800..=0xdbff => {
-                        // The second half of a pair must follow.
-                        self.word("\\u", Json::Null)?;
-                        let second = self.hex()?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-                        0x10000 + ((first - 0xd800) << 10) + second
-                    }
-                    code => code,
-                };
+                let mut code = self.hex()?;
+                // The second half of a pair must follow.
+                if matches!(code, 0xd800..=0xdbff) && self.word("\\u") {
+                    let low = self.hex()?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                    code = 0x10000 + ((code - 0xd800) << 10) + low;
+                }
+                // A half alone is no character.
                 char::from_u32(code)?
             }
             _ => return None,
@@ -388,7 +383,7 @@ impl Reader<'_> {
     fn hex(&mut self) -> Option<u32> {
         let mut code = 0;
         for _ in 0..4 {
-            code = code * 16 + char::from(self.peek()?).to_digit(16)?;
+            code = code * 16 + char::from(self.peek()).to_digit(16)?;
             self.at += 1;
         }
         Some(code)

@@ -39,7 +39,7 @@ impl RequestRule {
             error: None,
         });
         fields.needed_text("id", &mut rule.id);
-        rule.reply_id = fields.string("reply_id").unwrap_or(&rule.id).to_owned();
+        rule.reply_id = fields.string("reply_id").unwrap_or(&rule.id).clone();
         fields.text("prefix", &mut rule.prefix);
         fields.texts("reply_types", &mut rule.reply_types);
         fields.text("error", &mut rule.error);

@@ -139,22 +139,25 @@ impl Settings {
         if P::PARTS.resilience {
             self.check_breaker(&mistake);
         }
-        let times = [
-            ("token_timeout", Some(self.token_timeout)),
-            ("open_timeout", Some(self.open_timeout)),
-            ("hello_timeout", self.hello_timeout),
-            ("close_timeout", Some(self.close_timeout)),
-            ("probe_timeout", Some(self.probe_timeout)),
-            ("ping_interval", self.ping_interval),
-            ("ping_timeout", Some(self.ping_timeout)),
-            ("health_check_interval", self.health_interval),
-            ("silence_timeout", self.silence),
-            ("max_age", self.max_age),
-            ("outbox.ttl", self.outbox.ttl.filter(|_| P::PARTS.outbox)),
-        ];
-        for (name, time) in times {
-            mistake.when(time == Some(Duration::ZERO), name, POSITIVE);
+        for (path, time) in [
+            ("token_timeout", &self.token_timeout),
+            ("open_timeout", &self.open_timeout),
+            ("close_timeout", &self.close_timeout),
+            ("probe_timeout", &self.probe_timeout),
+            ("ping_timeout", &self.ping_timeout),
+        ] {
+            mistake.when_zero(time.is_zero(), path);
         }
+        for (path, time) in [
+            ("hello_timeout", &self.hello_timeout),
+            ("ping_interval", &self.ping_interval),
+            ("health_check_interval", &self.health_interval),
+            ("silence_timeout", &self.silence),
+            ("max_age", &self.max_age),
+        ] {
+            mistake.when_zero(*time == Some(Duration::ZERO), path);
+        }
+        mistake.when_zero(P::PARTS.outbox && self.outbox.ttl == Some(Duration::ZERO), "outbox.ttl");
         let unused = self.health_interval.is_some() && self.dialect.health_check.is_none();
         mistake.when(unused, "health_check_interval", "the dialect has no health check");
         let missing = self.dialect.needs_token() && matches!(self.token, TokenSource::None);
@@ -174,15 +177,15 @@ impl Settings {
 
     fn check_backoff(&self, mistake: &Mistake) {
         let BackoffRule { base, cap, jitter, .. } = self.backoff;
-        mistake.when(base.is_zero(), "backoff.base", POSITIVE);
+        mistake.when_zero(base.is_zero(), "backoff.base");
         mistake.when(cap < base, "backoff.cap", "must not be less than the base");
         mistake.when(!(jitter > 0.0 && jitter <= 1.0), "backoff.jitter", "must be above 0 and at most 1");
     }
 
     fn check_breaker(&self, mistake: &Mistake) {
         let Some(BreakerRule { failures, pause }) = self.breaker else { return };
-        mistake.when(failures == 0, "breaker.failures", POSITIVE);
-        mistake.when(pause.is_zero(), "breaker.pause", POSITIVE);
+        mistake.when_zero(failures == 0, "breaker.failures");
+        mistake.when_zero(pause.is_zero(), "breaker.pause");
         let most = self.backoff.max_attempts;
         let never = most > 0 && failures >= most;
         mistake.when(never, "breaker.failures", "must be less than `max_attempts`, or the breaker never opens");
@@ -314,5 +317,3 @@ impl Settings {
         self.hello_timeout.unwrap_or_else(|| self.dialect.hello_timeout())
     }
 }
-
-const POSITIVE: &str = "must be more than 0";
