@@ -120,7 +120,8 @@ impl Payload for JsPayload {
     type Names = Names;
 
     /// A page does not ping, and the lean entry of the package does without the largest parts.
-    const PARTS: Parts = Parts { ping: false, resume: EVERYTHING, channels: EVERYTHING, ..Parts::ALL };
+    const PARTS: Parts =
+        Parts { ping: false, handshake: false, resume: EVERYTHING, channels: EVERYTHING, ..Parts::ALL };
 
     fn names(field: &str, control: &[String], _any_text: bool) -> Names {
         Names { field: field.to_owned(), control: control.to_vec(), classes: Vec::new() }

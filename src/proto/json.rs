@@ -137,8 +137,10 @@ impl Object {
     /// Sets a member.
     pub fn insert(&mut self, name: impl Into<String>, value: Json) {
         let name = name.into();
-        self.remove(&name);
-        self.0.push((name, value));
+        match self.0.iter_mut().rev().find(|(other, _)| *other == name) {
+            Some((_, place)) => *place = value,
+            None => self.0.push((name, value)),
+        }
     }
 
     /// Takes a member out.

@@ -163,6 +163,8 @@ pub struct Parts {
     pub renewal: bool,
     /// The protocol's own pings can be sent.
     pub ping: bool,
+    /// A handshake can carry request headers, and the status with which a server refuses it is seen.
+    pub handshake: bool,
     /// Tries are stopped by a circuit breaker, and a connection is replaced when it is too old.
     pub resilience: bool,
     /// Every step is told, and what happened is remembered: round trips, why connections were lost.
@@ -178,6 +180,7 @@ impl Parts {
         channels: true,
         renewal: true,
         ping: true,
+        handshake: true,
         resilience: true,
         records: true,
     };
@@ -189,6 +192,7 @@ impl Parts {
         channels: false,
         renewal: false,
         ping: false,
+        handshake: false,
         resilience: false,
         records: false,
     };

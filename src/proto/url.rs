@@ -41,30 +41,44 @@ pub(super) fn check(base: &UrlParts, mistake: &Mistake) {
     mistake.when(base.authority.is_empty(), "url", "needs a host");
 }
 
+impl DialUrl {
+    fn add(&mut self, text: &str) {
+        self.add_or(text, text);
+    }
+
+    fn add_or(&mut self, text: &str, shown: &str) {
+        self.full.push_str(text);
+        self.shown.push_str(shown);
+    }
+}
+
 pub(super) fn dial_url(base: &UrlParts, dialect: &Dialect, params: &Params<'_>) -> Result<DialUrl, Error> {
-    let scheme = if matches!(base.scheme.as_str(), "https" | "wss") { "wss" } else { "ws" };
-    let path = dialect.url.path.as_deref().unwrap_or(&base.path);
-    let mut full = [scheme, "://", &base.authority, path].concat();
-    let mut shown = full.clone();
+    let mut url = DialUrl { full: String::new(), shown: String::new() };
+    url.add(if matches!(base.scheme.as_str(), "https" | "wss") { "wss://" } else { "ws://" });
+    url.add(&base.authority);
+    url.add(dialect.url.path.as_ref().unwrap_or(&base.path));
     let mut separator = "?";
-    let mut add = |pair: &str, hidden: bool| {
-        let shown_pair = if hidden { &[cut(pair, b'=').0, "=", HIDDEN].concat() } else { pair };
-        for (url, pair) in [(&mut full, pair), (&mut shown, shown_pair)] {
-            url.push_str(separator);
-            url.push_str(pair);
-        }
-        separator = "&";
-    };
     if let Some(query) = base.query.as_deref().filter(|query| dialect.url.keep_query && !query.is_empty()) {
-        pieces(query, b'&').for_each(|pair| add(pair, true));
+        for pair in pieces(query, b'&') {
+            let (name, value) = cut(pair, b'=');
+            url.add(separator);
+            url.add(name);
+            url.add_or(if value.is_some() { "=" } else { "" }, "=");
+            url.add_or(value.unwrap_or_default(), HIDDEN);
+            separator = "&";
+        }
     }
     for (name, template) in dialect.url.query.iter() {
         if let Some(value) = params.fill(template)? {
-            let pair = [&encode(name), "=", &encode(&template::plain(&value))].concat();
-            add(&pair, template::asks_for(template, None));
+            let value = encode(&template::plain(&value));
+            url.add(separator);
+            url.add(&encode(name));
+            url.add("=");
+            url.add_or(&value, if template::asks_for(template, None) { HIDDEN } else { &value });
+            separator = "&";
         }
     }
-    Ok(DialUrl { full, shown })
+    Ok(url)
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.

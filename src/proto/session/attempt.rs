@@ -143,10 +143,13 @@ impl<P: Payload> Session<P> {
             }
         }
         protocols.extend_from_slice(&settings.protocols);
-        let mut headers = settings.headers.clone();
-        for (name, value) in settings.dialect.headers.iter() {
-            if let Some(value) = params.fill(value)? {
-                headers.push((name.to_owned(), template::plain(&value).into_owned()));
+        let mut headers = Vec::new();
+        if P::PARTS.handshake {
+            headers.clone_from(&settings.headers);
+            for (name, value) in settings.dialect.headers.iter() {
+                if let Some(value) = params.fill(value)? {
+                    headers.push((name.to_owned(), template::plain(&value).into_owned()));
+                }
             }
         }
         Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers })
@@ -180,7 +183,9 @@ impl<P: Payload> Session<P> {
             return;
         }
         let action = match error.status() {
-            Some(status) if error.kind() == ErrorKind::Handshake => self.settings.dialect.status_action(status),
+            Some(status) if P::PARTS.handshake && error.kind() == ErrorKind::Handshake => {
+                self.settings.dialect.status_action(status)
+            }
             _ if error.is_retryable() => Action::Retry,
             _ => Action::Fatal,
         };
