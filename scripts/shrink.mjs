@@ -42,14 +42,14 @@ class Reader {
   }
 }
 
-/** Functions that never return, by the beginning of their (mangled or plain) names. */
+/** Functions that never return, and what only a promise that suspends the module would call, by parts of their names. */
 const PANICS = [
   /core(\[\w+\])?::panicking::(panic|assert_failed|unreachable)/, /core(\[\w+\])?::(option|result)::(unwrap_failed|expect_failed)/,
   /core(\[\w+\])?::slice::index::slice_\w*fail/, /core(\[\w+\])?::str::slice_error_fail/, /core(\[\w+\])?::cell::panic_already/,
   /alloc(\[\w+\])?::raw_vec::(handle_error|capacity_overflow)/, /alloc(\[\w+\])?::alloc::handle_alloc_error/, /std(\[\w+\])?::panicking::/,
   /std(\[\w+\])?::alloc::(rust_oom|default_alloc_error_hook)/, /rust_begin_unwind|__rust_alloc_error_handler|rust_panic/,
   /std(\[\w+\])?::thread::local::panic_access_error/, /core(\[\w+\])?::slice::copy_from_slice_impl::len_mismatch_fail/,
-  /::assert_failed(::|$)/,
+  /::assert_failed(::|$)/, /js_sys(\[\w+\])?::futures::jspi::/,
 ];
 
 /** What formats a value, by a part of its name. */

@@ -4,7 +4,8 @@
 //! frames that are ready before it looks at timers and commands.
 
 use crate::{
-    handle::{Asked, Command, DriverEnd, Handle, Orphaned, Outgoing, Shared, Surroundings, gone},
+    answer::Asked,
+    handle::{Command, DriverEnd, Handle, Orphaned, Outgoing, Shared, Surroundings, gone},
     observe::Observer,
     platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep, Watch},
     proto::{
@@ -51,7 +52,7 @@ const ROUNDS: usize = 4;
 
 /// Starts a driver in the background. It is idle until [`Handle::connect`].
 pub(crate) fn start<C: Connector, D: Dispatch<C::Payload>>(
-    settings: Settings,
+    settings: Box<Settings>,
     sequence: Option<Sequence<C::Payload>>,
     provider: Option<Ask<Result<String, Error>>>,
     connector: C,
@@ -61,7 +62,7 @@ where
     <C::Payload as Payload>::Names: MaybeSend,
 {
     let observer = Observer::new(&settings);
-    let mut session = Session::new(settings)?;
+    let mut session = Session::new(*settings)?;
     if let Some(sequence) = sequence {
         session.set_sequence(sequence);
     }
@@ -90,7 +91,7 @@ where
         listener_failures: 0,
         orphaned: false,
     };
-    platform::spawn(async move { poll_fn(|cx| driver.poll(cx)).await })?;
+    platform::spawn(poll_fn(move |cx| driver.poll(cx)))?;
     Ok(Handle::new(shared))
 }
 

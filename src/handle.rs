@@ -1,6 +1,7 @@
 //! The handle on a running driver: commands to it, answers from it, and what can be seen of it from outside.
 
 use crate::{
+    answer::{Answer, Asked},
     platform::Clock,
     proto::{
         Cause, Error, ErrorKind, Message, NetworkChange, PageChange, Reconnect, ResumePoint, SendOptions, State, Stats,
@@ -8,15 +9,12 @@ use crate::{
     },
     sending::Sending,
 };
-use futures::{channel::oneshot, task::AtomicWaker};
 use std::{
-    future::Future,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    task::{self, Context, Poll},
+    task,
     time::Duration,
 };
 
@@ -60,9 +58,6 @@ pub(crate) struct Outgoing {
     pub(crate) written: Asked,
 }
 
-/// The side of a question that owes the answer.
-pub(crate) type Asked = oneshot::Sender<Result<(), Error>>;
-
 /// How many commands may wait for the driver.
 const COMMANDS: usize = 1024;
 
@@ -84,7 +79,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct Shared {
     /// Tells the time since the session began.
     clock: Clock,
-    waker: AtomicWaker,
+    waker: Mutex<Option<task::Waker>>,
     /// Whether the driver may find something new in the inbox. As long as it does not, its waker stays where it is.
     called: AtomicBool,
     snapshot: Mutex<Snapshot>,
@@ -129,7 +124,7 @@ impl Shared {
         };
         Arc::new(Self {
             clock,
-            waker: AtomicWaker::new(),
+            waker: Mutex::new(None),
             called: AtomicBool::new(true),
             snapshot: Mutex::new(snapshot),
             inbox: Mutex::new(inbox),
@@ -143,7 +138,11 @@ impl Shared {
     /// Has the driver look into the inbox.
     pub(crate) fn call(&self) {
         self.called.store(true, Ordering::Release);
-        self.waker.wake();
+        let waker = lock(&self.waker).take();
+        // Outside the lock: on the web whoever is woken may run at once.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// The driver has not seen all of it, and looks again by itself.
@@ -156,7 +155,7 @@ impl Shared {
     pub(crate) fn is_called(&self, waker: &task::Waker) -> bool {
         let called = self.called.swap(false, Ordering::AcqRel);
         if called {
-            self.waker.register(waker);
+            lock(&self.waker).get_or_insert_with(|| waker.clone());
         }
         called
     }
@@ -442,37 +441,6 @@ impl Drop for Requesting {
         if let Some(shared) = self.shared.take() {
             shared.withdraw(self.id);
         }
-    }
-}
-
-/// The answer to come. It always comes: a driver that goes away answers too.
-pub(crate) struct Answer(oneshot::Receiver<Result<(), Error>>);
-
-impl Answer {
-    /// A question and its answer.
-    pub(crate) fn channel() -> (Asked, Self) {
-        let (asked, answer) = oneshot::channel();
-        (asked, Self(answer))
-    }
-
-    fn at_once(error: Error) -> Self {
-        let (asked, answer) = Self::channel();
-        // The receiver is here.
-        let _ = asked.send(Err(error));
-        answer
-    }
-
-    /// Whether the answer is still to come.
-    pub(crate) fn is_open(&mut self) -> bool {
-        matches!(self.0.try_recv(), Ok(None))
-    }
-}
-
-impl Future for Answer {
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(gone())))
     }
 }
 

@@ -57,6 +57,7 @@
 // One thread: what native code shares between threads is shared within it.
 #![cfg_attr(web, allow(clippy::arc_with_non_send_sync))]
 
+mod answer;
 #[cfg(all(native, feature = "blocking"))]
 pub mod blocking;
 mod client;

@@ -1,7 +1,8 @@
 //! A message on its way through the driver: who waits for it, and the future by which he does.
 
 use crate::{
-    handle::{Answer, Asked, Shared},
+    answer::{Answer, Asked},
+    handle::Shared,
     proto::Error,
 };
 use futures::FutureExt;
@@ -113,7 +114,7 @@ impl Future for Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        if self.written.take().is_some_and(|mut answer| answer.is_open()) {
+        if self.written.take().is_some_and(|answer| answer.is_open()) {
             self.shared.withdraw(self.id);
         }
     }

@@ -20,7 +20,8 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 /// Makes a [`Client`]. Every setting has a default; [`build`](Self::build) checks them all.
 #[must_use = "a builder does nothing before `build` or `connect`"]
 pub struct ClientBuilder {
-    pub(crate) settings: Settings,
+    /// In a box: they are large, and go from hand to hand.
+    pub(crate) settings: Box<Settings>,
     pub(crate) url: Option<String>,
     pub(crate) provider: Option<Ask<Result<String, Error>>>,
     pub(crate) socket: SocketConfig,
@@ -50,7 +51,7 @@ impl ClientBuilder {
             query: None,
         };
         let largest = dialect.max_message_size.map_or(1 << 20, |size| size as usize);
-        let mut settings = Settings::new(platform::share(dialect), nowhere);
+        let mut settings = Box::new(Settings::new(platform::share(dialect), nowhere));
         settings.client = crate::CLIENT_ID.to_owned();
         settings.ping_interval = settings.dialect.ping_interval_ms.map(Duration::from_millis);
         let socket = SocketConfig::new(largest);
@@ -296,7 +297,7 @@ impl ClientBuilder {
         let spawner = Spawner::new()?;
         let event_capacity = self.event_capacity;
         if event_capacity == 0 {
-            return Err(Error::new(ErrorKind::Config, "must be more than 0").with_path("event_capacity"));
+            return Err(wrong("event_capacity", "must be more than 0"));
         }
         let max_message_size = self.socket.max_message_size;
         let sequence = self.sequence.take();
@@ -332,23 +333,24 @@ impl ClientBuilder {
             return Err(error);
         }
         if self.socket.max_message_size == 0 {
-            return Err(Error::new(ErrorKind::Config, "must be more than 0").with_path("max_message_size"));
+            return Err(wrong("max_message_size", "must be more than 0"));
         }
         let url = self.url.as_deref().or(self.settings.dialect.url.default.as_deref());
-        let url = url.ok_or_else(|| Error::new(ErrorKind::Config, "is needed").with_path("url"))?;
+        let url = url.ok_or_else(|| wrong("url", "is needed"))?;
         self.settings.url = platform::parse_url(url)?;
         if self.settings.seed == 0 {
             self.settings.seed = platform::seed();
         }
         if self.provider.is_none() && matches!(self.settings.token, TokenSource::Provider) {
-            return Err(Error::new(ErrorKind::Config, "a provider is needed").with_path("token"));
+            return Err(wrong("token", "a provider is needed"));
         }
         let numbered = sequence || self.settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
-        let wants_numbers =
-            [("on_resume", self.settings.on_resume.is_some()), ("resume_from", self.settings.resume_from.is_some())];
-        if let Some((name, _)) = wants_numbers.into_iter().find(|(_, wanted)| *wanted && !numbered) {
-            let error = Error::new(ErrorKind::Config, "needs events with numbers: set `sequence`");
-            return Err(error.with_path(name));
+        for (path, wanted) in
+            [("on_resume", self.settings.on_resume.is_some()), ("resume_from", self.settings.resume_from.is_some())]
+        {
+            if wanted && !numbered {
+                return Err(wrong(path, "needs events with numbers: set `sequence`"));
+            }
         }
         platform::check(&self.settings)?;
         let connector = connector(self.socket)?;
@@ -358,7 +360,11 @@ impl ClientBuilder {
 
 /// What a driver is started with.
 pub(crate) struct Parts<C> {
-    pub(crate) settings: Settings,
+    pub(crate) settings: Box<Settings>,
     pub(crate) provider: Option<Ask<Result<String, Error>>>,
     pub(crate) connector: C,
+}
+
+fn wrong(path: &str, message: &'static str) -> Error {
+    Error::new(ErrorKind::Config, message).with_path(path)
 }

@@ -1,8 +1,9 @@
 //! Gives events and lifecycle steps to JavaScript functions.
 
 use super::{
-    edge::Edge,
-    error::{taken, to_js},
+    edge::{Edge, take_thrown},
+    error::{thrown, to_js},
+    kept::Kept,
     payload::JsPayload,
     values,
 };
@@ -37,9 +38,9 @@ impl Dispatch<JsPayload> for JsDispatch {
         match self.0.deliver(place, id, parse) {
             DELIVERED => {}
             NOT_JSON => failures.push(Error::new(ErrorKind::Decode, "an event is not JSON")),
-            thrown => {
-                for _ in 0..thrown {
-                    failures.push(taken(ErrorKind::Listener, "a listener threw"));
+            threw => {
+                for _ in 0..threw {
+                    failures.push(thrown(ErrorKind::Listener, "a listener threw", Kept::of(take_thrown())));
                 }
             }
         }

@@ -2,7 +2,7 @@
 // So an event never enters the memory of the wasm module, which knows it by a few numbers, and one that nobody listens to is
 // never parsed.
 import { now } from '../platform/web/glue.js';
-import { forget, keep, option, present } from './error.js';
+import { keep, option, present } from './error.js';
 import { Listeners, call, report } from './listeners.js';
 
 /** What stands for a type that has no number: no JSON document; not remembered, because too many others are; none at all. */
@@ -144,27 +144,27 @@ export class Edge {
   /** `given` are the functions among the options: `token`, `sequence`, `onResume`, and `WebSocket` for another than the page's own. */
   constructor(given) {
     this.#given = given;
+    this.WebSocket = given.WebSocket;
   }
 
   has(name) {
     return this.#given[name] !== undefined;
   }
 
-  /** Calls the token function, and tells its token. One that failed is told without, and what it threw is to be taken. */
+  /** Calls the token function; tells whether it failed, and its token or what it threw. */
   async ask(done) {
-    let token;
     let failed = false;
+    let value;
     try {
-      token = await this.#given.token();
+      value = await this.#given.token();
     } catch (error) {
       failed = true;
-      thrown.push(keep(error));
+      value = error;
     }
     try {
-      done(failed, token);
+      done(failed, value);
     } catch {
-      // Nobody waits any more, nor takes what was thrown.
-      if (failed) forget(thrown.pop());
+      // Nobody waits any more.
     }
   }
 
@@ -191,10 +191,6 @@ export class Edge {
     this.#prefix = `{${JSON.stringify(field)}:"`;
     this.#field = field;
     this.#anyText = anyText;
-  }
-
-  open(url, protocols) {
-    return new (this.#given.WebSocket ?? WebSocket)(url, protocols);
   }
 
   /** Gives every message: its place, the number of its type, what it is, its size, and the time. */
@@ -292,9 +288,9 @@ export class Edge {
   }
 }
 
-/** Tells a function what came of its question: an error, or a value. */
+/** Tells a function what came of its question: an error, or a value; never in the middle of something else. */
 export function tell(done, error, value) {
-  done(error, value);
+  queueMicrotask(() => done(error, value));
 }
 
 /** Why a client has ended. */

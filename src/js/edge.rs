@@ -1,8 +1,8 @@
 //! The JavaScript side of the edge, as `edge.js` has it.
 
+use crate::platform::WebSocket;
 use js_sys::{Array, Function};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use web_sys::WebSocket;
 
 #[wasm_bindgen(module = "/src/js/edge.js")]
 extern "C" {
@@ -25,9 +25,6 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     pub(super) fn reads(this: &Edge, field: &str, any_text: bool);
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn open(this: &Edge, url: &str, protocols: &Array) -> Result<WebSocket, JsValue>;
 
     #[wasm_bindgen(method)]
     pub(super) fn attach(this: &Edge, socket: &WebSocket, receive: &JsValue);

@@ -1,9 +1,6 @@
 //! Errors on their way to JavaScript and back: an `EverwireError` with a code, and the very value that was thrown as its cause.
 
-use super::{
-    edge::{failure, take_thrown},
-    kept::Kept,
-};
+use super::{edge::failure, kept::Kept};
 use crate::proto::{Error, ErrorKind};
 use std::{error, fmt};
 use wasm_bindgen::JsValue;
@@ -31,9 +28,9 @@ fn cause(error: &Error) -> Option<u32> {
     Some(error::Error::source(error)?.downcast_ref::<Thrown>()?.0.number())
 }
 
-/// A failure of the user's JavaScript, with what was thrown last, and is not taken yet, as its source.
-pub(super) fn taken(kind: ErrorKind, message: &'static str) -> Error {
-    Error::new(kind, message).with_source(Thrown(Kept::of(take_thrown())))
+/// A failure of the user's JavaScript, with what was thrown as its source.
+pub(super) fn thrown(kind: ErrorKind, message: &'static str, value: Kept) -> Error {
+    Error::new(kind, message).with_source(Thrown(value))
 }
 
 /// What was thrown, as the source of an error.

@@ -13,15 +13,16 @@ mod payload;
 mod values;
 
 use crate::{
+    answer::Answer,
     driver::{self, DISCONNECT},
-    handle::{Answer, Handle},
-    platform::{self, SocketConnector},
+    handle::Handle,
+    platform::SocketConnector,
     proto::{Error, Message},
 };
 use dispatch::JsDispatch;
 use edge::Edge;
 use error::to_js;
-use js_sys::{Array, Function, JsString, Uint8Array};
+use js_sys::{Array, Function, Uint8Array};
 use payload::JsPayload;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
@@ -70,12 +71,9 @@ impl JsClient {
     pub fn connect(&self) -> Result<(), JsValue> {
         self.handle.connect().map_err(|error| to_js(&error))?;
         // A connection lives until it ends, as a WebSocket does, also when the page has let go of the client.
-        let (end, handle) = (self.handle.closed(), self.handle.clone());
-        platform::spawn(async move {
-            let _ = end.await;
-            drop(handle);
-        })
-        .map_err(|error| to_js(&error))
+        let handle = self.handle.clone();
+        self.handle.closed().tell(Box::new(move |_| drop(handle)));
+        Ok(())
     }
 
     /// Waits for the hello. As everything that waits, it tells a function: that it failed, or nothing.
@@ -90,9 +88,9 @@ impl JsClient {
 
     /// Sends text or bytes; gives the number of the message, by which it can be withdrawn.
     pub fn send(&self, message: JsValue, options: Option<String>, done: Function) -> Result<f64, JsValue> {
-        let message = match message.dyn_into::<JsString>() {
-            Ok(text) => Message::Text(text.into()),
-            Err(bytes) => Message::Binary(bytes.unchecked_into::<Uint8Array>().to_vec()),
+        let message = match message.as_string() {
+            Some(text) => Message::Text(text),
+            None => Message::Binary(message.unchecked_into::<Uint8Array>().to_vec()),
         };
         let options = options::of_sending(options).map_err(|error| to_js(&error))?;
         let (id, answer) = self.handle.send(message, options);
@@ -134,15 +132,14 @@ impl JsClient {
     /// Tells the answer once it is there; of the end its cause, whatever it is.
     fn tell(&self, answer: Answer, done: Function, end: bool) {
         let handle = self.handle.clone();
-        // It does not fail here.
-        let _ = platform::spawn(async move {
-            let (error, value) = match answer.await {
+        answer.tell(Box::new(move |outcome| {
+            let (error, value) = match outcome {
                 _ if end => (JsValue::UNDEFINED, values::cause(&handle.cause())),
                 Ok(()) => (JsValue::UNDEFINED, JsValue::UNDEFINED),
                 Err(error) => (to_js(&error), JsValue::UNDEFINED),
             };
             edge::tell(&done, &error, &value);
-        });
+        }));
     }
 
     /// Where the client stands.

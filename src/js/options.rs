@@ -1,18 +1,17 @@
 //! The options, which come as a JSON document: what is wrong is named, and what is not known is refused.
 
-use super::{edge::Edge, error::taken, kept::Kept, payload::JsPayload, values::number};
+use super::{edge::Edge, error::thrown, kept::Kept, payload::JsPayload, values::number};
 use crate::{
     client::ClientBuilder,
-    handle::Answer,
-    platform::headers_unsupported,
+    platform::{Bell, headers_unsupported},
     proto::{
         BreakerRule, Dialect, Error, ErrorKind, Json, Message, OnResume, OutboxRule, Payload, ResumeMode, ResumePoint,
         Secret, SendOptions, Sequence, Settings, TokenSource, WhenFull,
         fields::{Fields, Mistake},
     },
 };
-use std::{cell::RefCell, rc::Rc, time::Duration};
-use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
+use std::{future::poll_fn, rc::Rc, time::Duration};
+use wasm_bindgen::JsCast;
 
 /// The longest time, in milliseconds: more than anybody will live to see.
 const LONGEST: i64 = 1_000_000_000_000_000;
@@ -59,34 +58,19 @@ pub(super) fn read(options: &str, edge: &Rc<Edge>) -> Result<Read, Error> {
     if let Some(attempts) = fields.number("maxAttempts", MOST) {
         settings.backoff.max_attempts = attempts as u32;
     }
-    for (name, number) in
-        [("maxMessageSize", &mut builder.socket.max_message_size), ("maxRequests", &mut settings.max_requests)]
-    {
-        if let Some(value) = fields.number(name, MOST) {
-            *number = value as usize;
-        }
-    }
-    for (name, time) in [
-        ("backoffBase", &mut settings.backoff.base),
-        ("backoffCap", &mut settings.backoff.cap),
-        ("stableAfter", &mut settings.backoff.stable_after),
-        ("openTimeout", &mut settings.open_timeout),
-        ("closeTimeout", &mut settings.close_timeout),
-        ("tokenTimeout", &mut settings.token_timeout),
-        ("probeTimeout", &mut settings.probe_timeout),
-    ] {
-        if let Some(given) = time_of(&mut fields, name) {
-            *time = given;
-        }
-    }
-    for (name, time) in [
-        ("helloTimeout", &mut settings.hello_timeout),
-        ("healthCheckInterval", &mut settings.health_interval),
-        ("silenceTimeout", &mut settings.silence),
-        ("maxConnectionAge", &mut settings.max_age),
-    ] {
-        *time = time_of(&mut fields, name);
-    }
+    count(&mut fields, "maxMessageSize", &mut builder.socket.max_message_size);
+    count(&mut fields, "maxRequests", &mut settings.max_requests);
+    time(&mut fields, "backoffBase", &mut settings.backoff.base);
+    time(&mut fields, "backoffCap", &mut settings.backoff.cap);
+    time(&mut fields, "stableAfter", &mut settings.backoff.stable_after);
+    time(&mut fields, "openTimeout", &mut settings.open_timeout);
+    time(&mut fields, "closeTimeout", &mut settings.close_timeout);
+    time(&mut fields, "tokenTimeout", &mut settings.token_timeout);
+    time(&mut fields, "probeTimeout", &mut settings.probe_timeout);
+    settings.hello_timeout = time_of(&mut fields, "helloTimeout");
+    settings.health_interval = time_of(&mut fields, "healthCheckInterval");
+    settings.silence = time_of(&mut fields, "silenceTimeout");
+    settings.max_age = time_of(&mut fields, "maxConnectionAge");
     if fields.enter("breaker") {
         settings.breaker = Some(breaker(&mut fields));
     }
@@ -105,25 +89,28 @@ fn time_of(fields: &mut Fields<'_>, name: &str) -> Option<Duration> {
     fields.number(name, LONGEST).map(Duration::from_millis)
 }
 
+fn time(fields: &mut Fields<'_>, name: &str, time: &mut Duration) {
+    *time = time_of(fields, name).unwrap_or(*time);
+}
+
+fn count(fields: &mut Fields<'_>, name: &str, count: &mut usize) {
+    *count = fields.number(name, MOST).map_or(*count, |number| number as usize);
+}
+
 fn breaker(fields: &mut Fields<'_>) -> BreakerRule {
     let mut rule = BreakerRule::default();
     if let Some(failures) = fields.number("failures", MOST) {
         rule.failures = failures as u32;
     }
-    if let Some(pause) = time_of(fields, "pause") {
-        rule.pause = pause;
-    }
+    time(fields, "pause", &mut rule.pause);
     fields.leave();
     rule
 }
 
 fn outbox(fields: &mut Fields<'_>) -> OutboxRule {
     let mut rule = OutboxRule::default();
-    for (name, number) in [("messages", &mut rule.messages), ("bytes", &mut rule.bytes)] {
-        if let Some(value) = fields.number(name, MOST) {
-            *number = value as usize;
-        }
-    }
+    count(fields, "messages", &mut rule.messages);
+    count(fields, "bytes", &mut rule.bytes);
     let SendOptions { ttl, when_full, .. } = sending(fields);
     OutboxRule { ttl, when_full: when_full.unwrap_or_default(), ..rule }
 }
@@ -190,22 +177,12 @@ fn dialect(fields: &mut Fields<'_>) -> Result<Dialect, Error> {
 
 /// A token of the user's function.
 async fn ask(edge: Rc<Edge>) -> Result<String, Error> {
-    let (asked, answer) = Answer::channel();
-    let token = Rc::new(RefCell::new(String::new()));
-    let place = token.clone();
-    let done = Closure::once(move |failed: bool, value: JsValue| {
-        let result = match (failed, value.as_string()) {
-            (true, _) => Err(taken(ErrorKind::Token, "the token function failed")),
-            (false, None) => Err(Error::new(ErrorKind::Token, "the token function gave no string")),
-            (false, Some(token)) => {
-                *place.borrow_mut() = token;
-                Ok(())
-            }
-        };
-        // Whoever has stopped waiting needs no answer.
-        let _ = asked.send(result);
-    });
-    edge.ask(done.as_ref());
-    answer.await?;
-    Ok(token.take())
+    let bell = Bell::new();
+    edge.ask(bell.as_js());
+    let (failed, value) = poll_fn(|cx| bell.poll(cx)).await;
+    match value.as_string() {
+        _ if failed != 0 => Err(thrown(ErrorKind::Token, "the token function failed", Kept::new(&value))),
+        None => Err(Error::new(ErrorKind::Token, "the token function gave no string")),
+        Some(token) => Ok(token),
+    }
 }

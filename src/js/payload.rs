@@ -2,13 +2,11 @@
 
 use super::edge::{Edge, member, name, release, text};
 use crate::{
-    platform::{FromBrowser, Inbox},
+    platform::{FromBrowser, Inbox, WebSocket},
     proto::{Class, Json, Parts, Payload, decimal},
 };
-use js_sys::Array;
 use std::{borrow::Cow, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::Closure};
-use web_sys::WebSocket;
 
 /// What stands for the number of a type that has none.
 const MALFORMED: i32 = -1;
@@ -101,8 +99,8 @@ impl FromBrowser for JsPayload {
     type Reader = Rc<Edge>;
     type Handler = Closure<dyn Fn(u32, i32, u32, u32, f64)>;
 
-    fn open(edge: &Rc<Edge>, url: &str, protocols: &Array) -> Result<WebSocket, JsValue> {
-        edge.open(url, protocols)
+    fn given(edge: &Rc<Edge>) -> JsValue {
+        JsValue::clone(edge)
     }
 
     fn attach(edge: &Rc<Edge>, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {

@@ -35,6 +35,8 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A listener that may be called from any thread.
 pub(crate) type Listener<T> = Box<dyn Fn(&T) + Send + Sync>;
+/// A function that is told an answer once.
+pub(crate) type Told = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// A question that may be asked again and again.
 pub(crate) type Ask<T> = Box<dyn Fn() -> BoxFuture<T> + Send + Sync>;
 

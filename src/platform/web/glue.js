@@ -8,6 +8,35 @@ export function now() {
   return clock.now();
 }
 
+/** A URL taken apart, a part on each line, where no part has any: scheme, host, path, query, and what is in it of a login. */
+export function splitUrl(text) {
+  try {
+    const { protocol, host, pathname, search, username, password } = new URL(text);
+    return [protocol.slice(0, -1), host, pathname, search, username + password].join('\n');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes a socket, of the class that is given if there is one; where that is refused: whether the URL or a subprotocol is wrong. */
+export function openSocket(given, url, protocols) {
+  try {
+    return new (given?.WebSocket ?? WebSocket)(url, protocols);
+  } catch (error) {
+    return error?.name === 'SyntaxError';
+  }
+}
+
+/** The browser's word for an end without a close frame. */
+const NO_FRAME = 1006;
+
+/** Tells of the opening of a socket by a zero, and of its end by the code and the reason. */
+export function watchSocket(socket, tell) {
+  socket.binaryType = 'arraybuffer';
+  socket.onopen = () => tell(0);
+  socket.onclose = ({ code, reason }) => tell(code || NO_FRAME, reason);
+}
+
 /** Gives every message, its size and the time; the size of a binary one is negative, and less by one. */
 export function onMessage(socket, receive) {
   socket.onmessage = ({ data }) => receive(data, typeof data === 'string' ? data.length : -1 - data.byteLength, now());
@@ -16,6 +45,62 @@ export function onMessage(socket, receive) {
 /** What a socket tells of itself; one that somebody made may tell less than the browser's own. */
 export function told(socket, name) {
   return socket[name] ?? '';
+}
+
+/** So much may wait in the browser to be written before a message is refused. */
+const WRITE_LIMIT = 16 << 20;
+/**
+ * So much may wait in the browser while there is room for the user's messages. What waits there is lost with the socket, and what
+ * waits in the outbox is not.
+ */
+const ROOM = 256 << 10;
+
+/** What `write` and `room` answer. */
+const [DONE, FULL, CLOSED] = [0, 1, 2];
+/** The states of a socket, which its class may not name. */
+const [OPEN, CLOSING] = [1, 2];
+
+/** Has a message of this size written. One large message may pass the limit, a queue of them may not. */
+export function write(socket, message, size) {
+  if (socket.readyState !== OPEN) return CLOSED;
+  const waiting = socket.bufferedAmount;
+  if (waiting > 0 && waiting + size > WRITE_LIMIT) return FULL;
+  try {
+    socket.send(message);
+  } catch {
+    return CLOSED;
+  }
+  return DONE;
+}
+
+/** Whether there is room for a message of the user's. */
+export function room(socket) {
+  if (socket.readyState !== OPEN) return CLOSED;
+  return socket.bufferedAmount >= ROOM ? FULL : DONE;
+}
+
+/** The longest reason of a close frame, in bytes. */
+const LONGEST_REASON = 123;
+
+/**
+ * Closes with what a browser lets a page say: the codes 1000 and 3000 to 4999, and a short reason. What the protocol keeps for
+ * itself is moved to the private range (1009 to 4009).
+ */
+export function closeSocket(socket, code, reason) {
+  const moved = code > 1000 && code < 2000 ? code + 3000 : code;
+  // A letter that does not fit is left out as a whole.
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(LONGEST_REASON));
+  try {
+    socket.close(moved === 1000 || (moved >= 3000 && moved < 5000) ? moved : 4000, reason.slice(0, read));
+  } catch {
+    // Of the browser's own none does.
+  }
+}
+
+/** Lets go of a socket: it calls nobody any more. */
+export function dropSocket(socket) {
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  if (!(socket.readyState >= CLOSING)) closeSocket(socket, 1000, '');
 }
 
 /** Where timers are set, each giving the way to stop it: a worker may take the page's place (`pkg/worker-timer.js`). */
@@ -29,6 +114,11 @@ export const timers = {
 /** Calls a function after a time; gives the way to stop that. */
 export function setTimer(run, millis) {
   return timers.set(run, millis);
+}
+
+/** Stops a timer, or a watch. */
+export function stop(it) {
+  it();
 }
 
 /** Calls a function in a microtask. */

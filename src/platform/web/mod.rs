@@ -1,32 +1,30 @@
 //! The web: the browser's clock, timers and sockets. `platform/native` has the same names.
 
+mod bell;
 mod options;
 mod page;
 mod socket;
 mod task;
 
+pub(crate) use bell::{Bell, Callback, callback};
 pub(crate) use options::SocketOptions;
 pub use options::TlsConfig;
 pub(crate) use page::{Watch, watch};
 #[cfg(feature = "npm")]
-pub(crate) use socket::{FromBrowser, Inbox};
+pub(crate) use socket::{FromBrowser, Inbox, WebSocket};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
-use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts, text::cut};
+use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
 use js_sys::Function;
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future::Future,
     pin::Pin,
-    rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
-use wasm_bindgen::{
-    JsValue,
-    prelude::{Closure, wasm_bindgen},
-};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 /// `Send` where threads exist: nothing here.
 pub trait MaybeSend {}
@@ -41,6 +39,8 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// A listener.
 pub(crate) type Listener<T> = Box<dyn Fn(&T)>;
+/// A function that is told an answer once.
+pub(crate) type Told = Box<dyn FnOnce(Result<(), Error>)>;
 /// A question that may be asked again and again.
 pub(crate) type Ask<T> = Box<dyn Fn() -> BoxFuture<T>>;
 
@@ -76,14 +76,12 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart, with the browser's own parser.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    let url = web_sys::Url::new(text).map_err(|_| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
-    Ok(UrlParts {
-        scheme: cut(&url.protocol(), b':').0.to_owned(),
-        has_credentials: !url.username().is_empty() || !url.password().is_empty(),
-        authority: url.host(),
-        path: url.pathname(),
-        query: url.search().strip_prefix('?').map(str::to_owned),
-    })
+    let url = split_url(text).ok_or_else(|| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
+    let mut parts = url.split('\n').map(str::to_owned);
+    let mut next = || parts.next().unwrap_or_default();
+    let (scheme, authority, path, query) = (next(), next(), next(), next());
+    let query = query.strip_prefix('?').map(str::to_owned);
+    Ok(UrlParts { scheme, has_credentials: !next().is_empty(), authority, path, query })
 }
 
 /// Refuses settings that a browser cannot do (S1-15).
@@ -119,6 +117,13 @@ extern "C" {
     /// Calls a function after a time, in milliseconds; gives the way to stop that.
     #[wasm_bindgen(js_name = setTimer)]
     fn set_timer(run: &JsValue, millis: u32) -> Function;
+
+    /// Stops a timer, or a watch.
+    fn stop(it: &Function);
+
+    /// The parts of a URL, each on a line.
+    #[wasm_bindgen(js_name = splitUrl)]
+    fn split_url(text: &str) -> Option<String>;
 }
 
 /// The calendar: the time since 1970-01-01T00:00:00Z.
@@ -162,26 +167,20 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 pub(crate) struct Sleep {
     millis: u32,
     /// Set at the first poll.
-    timer: Option<(Timer, Rc<Alarm>)>,
+    timer: Option<Timer>,
 }
 
 /// A timer of the page's, which forgets it when it is dropped.
 struct Timer {
     stop: Function,
-    _ring: Closure<dyn Fn()>,
+    bell: Bell,
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // It is stopped before the closure goes: that does not fail.
-        let _ = self.stop.call0(&JsValue::UNDEFINED);
+        // Before the bell goes.
+        stop(&self.stop);
     }
-}
-
-/// What a timer and its poller share.
-struct Alarm {
-    fired: Cell<bool>,
-    waker: RefCell<Waker>,
 }
 
 impl Sleep {
@@ -198,26 +197,10 @@ impl Sleep {
     /// Ready once the deadline has passed, or earlier if it lies beyond what a browser's timer can do: the caller looks
     /// at the clock and sets it anew.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((_, alarm)) = &self.timer else {
-            let alarm = Rc::new(Alarm { fired: Cell::new(false), waker: RefCell::new(cx.waker().clone()) });
-            let rings = alarm.clone();
-            let ring = Closure::<dyn Fn()>::new(move || {
-                rings.fired.set(true);
-                let waker = rings.waker.borrow().clone();
-                waker.wake();
-            });
-            let stop = set_timer(ring.as_ref(), self.millis);
-            self.timer = Some((Timer { stop, _ring: ring }, alarm));
-            return Poll::Pending;
-        };
-        if alarm.fired.get() {
-            return Poll::Ready(());
-        }
-        // Looking whether it is the same is cheaper than a copy.
-        let mut waker = alarm.waker.borrow_mut();
-        if !waker.will_wake(cx.waker()) {
-            waker.clone_from(cx.waker());
-        }
-        Poll::Pending
+        let timer = self.timer.get_or_insert_with(|| {
+            let bell = Bell::new();
+            Timer { stop: set_timer(bell.as_js(), self.millis), bell }
+        });
+        timer.bell.poll(cx).map(drop)
     }
 }

@@ -1,14 +1,12 @@
 //! Watches the page: whether it is seen, left, frozen, and has a network (N-4).
 
+use super::{Callback, callback, stop};
 use crate::{
     handle::Surroundings,
     proto::{NetworkChange, PageChange},
 };
 use js_sys::Function;
-use wasm_bindgen::{
-    JsValue,
-    prelude::{Closure, wasm_bindgen},
-};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(module = "/src/platform/web/glue.js")]
 extern "C" {
@@ -20,19 +18,19 @@ extern "C" {
 /// As long as it lives, changes are told.
 pub(crate) struct Watch {
     stop: Function,
-    _tell: Closure<dyn Fn(u32)>,
+    _tell: Callback,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Listeners are taken off before the closure goes: that does not fail.
-        let _ = self.stop.call0(&JsValue::UNDEFINED);
+        // Before the callback goes.
+        stop(&self.stop);
     }
 }
 
 /// Tells what happens to the page, beginning with what it is now.
 pub(crate) fn watch(tell: impl Fn(Surroundings) + 'static) -> Watch {
-    let tell = Closure::<dyn Fn(u32)>::new(move |change| {
+    let tell = callback(move |change, _| {
         tell(match change {
             0 => Surroundings::Page(PageChange::Hidden),
             1 => Surroundings::Page(PageChange::Shown),

@@ -3,7 +3,7 @@
 //! The handlers are closures that the socket owns. They put what comes in into an inbox and wake the driver; before they
 //! are dropped they are detached, so that the browser can never call one that is gone.
 
-use super::{Bytes, Clock, Sleep, Text, at_time, task};
+use super::{Bytes, Callback, Clock, Sleep, Text, at_time, callback, task};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, Payload, queue::Queue},
     transport::{Connector, Incoming, SocketConfig, Transport},
@@ -18,29 +18,51 @@ use std::{
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
-use web_sys::{BinaryType, CloseEvent, WebSocket};
 
 #[wasm_bindgen(module = "/src/platform/web/glue.js")]
 extern "C" {
+    /// A socket of the browser's.
+    #[derive(Clone)]
+    pub(crate) type WebSocket;
+
+    /// Makes a socket, perhaps of another class; where that is refused: whether the URL or a subprotocol is wrong.
+    #[wasm_bindgen(js_name = openSocket)]
+    fn open(given: &JsValue, url: &str, protocols: &Array) -> JsValue;
+
+    /// Tells of the opening by a zero, and of the end by its code and reason.
+    #[wasm_bindgen(js_name = watchSocket)]
+    fn watch(socket: &WebSocket, tell: &JsValue);
+
     #[wasm_bindgen(js_name = onMessage)]
     fn on_message(socket: &WebSocket, receive: &JsValue);
 
     fn told(socket: &WebSocket, name: &str) -> String;
+
+    fn write(socket: &WebSocket, text: &str, size: usize) -> u32;
+
+    #[wasm_bindgen(js_name = write)]
+    fn write_bytes(socket: &WebSocket, bytes: &[u8], size: usize) -> u32;
+
+    fn room(socket: &WebSocket) -> u32;
+
+    #[wasm_bindgen(js_name = closeSocket)]
+    fn close(socket: &WebSocket, code: u16, reason: &str);
+
+    #[wasm_bindgen(js_name = dropSocket)]
+    fn drop_socket(socket: &WebSocket);
 }
 
-/// So much may wait in the browser to be written before a message is refused.
-const WRITE_LIMIT: usize = 16 << 20;
-/// So much may wait in the browser while there is room for the user's messages. What waits there is lost with the socket,
-/// and what waits in the outbox is not.
-const ROOM: u32 = 256 << 10;
+/// What `write` and `room` answer: done, there is too much to write already, or the socket is closed.
+const DONE: u32 = 0;
+const FULL: u32 = 1;
+/// What is told of an opening, in the place of a code.
+const OPENED: u32 = 0;
+
 /// A browser does not tell when it has written: after this time one looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// So many messages may wait to be read. The driver is woken by the first one and takes them all, so that a page
 /// meets this limit only if its driver no longer runs.
 const INBOX_LIMIT: usize = 1 << 16;
-/// The longest reason of a close frame, in bytes.
-const LONGEST_REASON: usize = 123;
-
 /// How a message of the browser's becomes a payload: Rust programs copy it, the JavaScript edge leaves it where it is.
 pub(crate) trait FromBrowser: Payload + 'static {
     /// What it takes to read messages, the same for all sockets of a client.
@@ -48,9 +70,9 @@ pub(crate) trait FromBrowser: Payload + 'static {
     /// The closure that the browser calls. It lives as long as the socket.
     type Handler: Unpin + 'static;
 
-    /// Makes a socket.
-    fn open(_reader: &Self::Reader, url: &str, protocols: &Array) -> Result<WebSocket, JsValue> {
-        WebSocket::new_with_str_sequence(url, protocols)
+    /// What may have another class of sockets than the page's own.
+    fn given(_reader: &Self::Reader) -> JsValue {
+        JsValue::UNDEFINED
     }
 
     /// Puts the messages of a socket into the inbox.
@@ -106,12 +128,13 @@ impl<P: FromBrowser> Connector for SocketConnector<P> {
     type Transport = Socket<P>;
 
     fn dial(&self, request: DialRequest) -> impl Future<Output = Result<Socket<P>, Error>> + 'static {
-        let (max_message_size, reader) = (self.max_message_size, self.reader.clone());
-        async move {
-            let mut socket = Socket::open(&request, max_message_size, &reader)?;
-            poll_fn(|cx| socket.poll_open(cx)).await?;
-            Ok(socket)
-        }
+        let mut dialled = Some(Socket::open(&request, self.max_message_size, &self.reader));
+        poll_fn(move |cx| {
+            if let Some(Ok(socket)) = &mut dialled {
+                ready!(socket.poll_open(cx))?;
+            }
+            Poll::Ready(dialled.take().expect("a future is not polled after it was ready"))
+        })
     }
 }
 
@@ -126,9 +149,8 @@ pub(crate) struct Socket<P: FromBrowser> {
 
 /// The closures that the browser calls. They live as long as the socket.
 struct Handlers<H> {
-    _open: Closure<dyn FnMut()>,
+    _life: Callback,
     _message: H,
-    _close: Closure<dyn FnMut(CloseEvent)>,
 }
 
 /// What the handlers leave for the driver.
@@ -146,7 +168,6 @@ impl<P: FromBrowser> Socket<P> {
             return Err(headers_unsupported());
         }
         let web = construct::<P>(request, reader)?;
-        web.set_binary_type(BinaryType::Arraybuffer);
         let shared = Rc::new(RefCell::new(Shared {
             max_message_size,
             opened: false,
@@ -194,26 +215,25 @@ impl<P: FromBrowser> Transport for Socket<P> {
     }
 
     fn send(&mut self, message: Message) -> Result<(), Error> {
-        if self.web.ready_state() != WebSocket::OPEN {
-            return Err(closed());
+        let size = message.len();
+        let answer = match message {
+            Message::Text(text) => write(&self.web, &text, size),
+            Message::Binary(bytes) => write_bytes(&self.web, &bytes, size),
+        };
+        match answer {
+            DONE => Ok(()),
+            FULL => Err(Error::new(ErrorKind::Overflow, "too much is waiting to be written")),
+            _ => Err(Error::new(ErrorKind::Closed, "the socket is closed")),
         }
-        let waiting = self.web.buffered_amount() as usize;
-        // One large message may pass the limit, a queue of them may not.
-        if waiting > 0 && waiting + message.len() > WRITE_LIMIT {
-            return Err(Error::new(ErrorKind::Overflow, "too much is waiting to be written"));
-        }
-        match message {
-            Message::Text(text) => self.web.send_with_str(&text),
-            Message::Binary(bytes) => self.web.send_with_u8_array(&bytes),
-        }
-        .map_err(|_| closed())
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.web.ready_state() != WebSocket::OPEN {
-            return Poll::Pending;
-        }
-        while self.web.buffered_amount() >= ROOM {
+        loop {
+            match room(&self.web) {
+                DONE => return Poll::Ready(()),
+                FULL => {}
+                _ => return Poll::Pending,
+            }
             let look_again = || {
                 let clock = Clock::start();
                 Sleep::until(&clock, clock.now() + LOOK_AGAIN)
@@ -221,7 +241,6 @@ impl<P: FromBrowser> Transport for Socket<P> {
             ready!(self.full.get_or_insert_with(look_again).poll(cx));
             self.full = None;
         }
-        Poll::Ready(())
     }
 
     /// The browser writes by itself, and writes all of it before it closes.
@@ -240,12 +259,7 @@ impl<P: FromBrowser> Transport for Socket<P> {
 
 impl<P: FromBrowser> Drop for Socket<P> {
     fn drop(&mut self) {
-        self.web.set_onopen(None);
-        self.web.set_onmessage(None);
-        self.web.set_onclose(None);
-        if self.web.ready_state() < WebSocket::CLOSING {
-            close(&self.web, 1000, "");
-        }
+        drop_socket(&self.web);
     }
 }
 
@@ -255,22 +269,21 @@ impl<H> Handlers<H> {
         shared: &Rc<RefCell<Shared<P>>>,
         reader: &P::Reader,
     ) -> Self {
-        let opened = shared.clone();
-        let open = Closure::<dyn FnMut()>::new(move || {
-            opened.borrow_mut().opened = true;
-            wake(&opened);
-        });
         let message = P::attach(reader, web, Inbox { shared: shared.clone(), socket: web.clone() });
-        let ended = shared.clone();
-        let close = Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
-            // 1006 is the browser's word for "no close frame came".
-            let code = Some(event.code()).filter(|code| *code != 1006);
-            ended.borrow_mut().end(CloseInfo { code, reason: event.reason(), error: None });
-            wake(&ended);
+        let shared = shared.clone();
+        let life = callback(move |code, reason| {
+            if code == OPENED {
+                shared.borrow_mut().opened = true;
+            } else {
+                // 1006 is the browser's word for "no close frame came".
+                let code = Some(code as u16).filter(|code| *code != 1006);
+                let reason = reason.as_string().unwrap_or_default();
+                shared.borrow_mut().end(CloseInfo { code, reason, error: None });
+            }
+            wake(&shared);
         });
-        web.set_onopen(Some(open.as_ref().unchecked_ref()));
-        web.set_onclose(Some(close.as_ref().unchecked_ref()));
-        Self { _open: open, _message: message, _close: close }
+        watch(web, life.as_ref());
+        Self { _life: life, _message: message }
     }
 }
 
@@ -338,41 +351,20 @@ fn wake<P>(shared: &RefCell<Shared<P>>) {
 }
 
 fn construct<P: FromBrowser>(request: &DialRequest, reader: &P::Reader) -> Result<WebSocket, Error> {
-    let protocols: Array = request.protocols.iter().map(JsValue::from).collect();
-    P::open(reader, &request.url, &protocols).map_err(|thrown| {
-        let name = js_sys::Reflect::get(&thrown, &"name".into()).ok().and_then(|name| name.as_string());
-        match name.as_deref() {
-            Some("SyntaxError") => Error::new(ErrorKind::Config, "the browser refuses the URL or a subprotocol"),
-            _ => Error::new(ErrorKind::Connect, "the browser does not allow this connection"),
-        }
-    })
+    let protocols = Array::new();
+    for protocol in &request.protocols {
+        protocols.push(&protocol.into());
+    }
+    let made = open(&P::given(reader), &request.url, &protocols);
+    match made.as_bool() {
+        None => Ok(made.unchecked_into()),
+        Some(true) => Err(Error::new(ErrorKind::Config, "the browser refuses the URL or a subprotocol")),
+        Some(false) => Err(Error::new(ErrorKind::Connect, "the browser does not allow this connection")),
+    }
 }
 
 /// What a browser cannot do, and what to do instead.
 pub(crate) fn headers_unsupported() -> Error {
     let message = "a browser cannot send request headers: use query parameters, a subprotocol or the first message";
     Error::new(ErrorKind::Unsupported, message).with_path("headers")
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the socket is closed")
-}
-
-/// Closes with what a browser lets a page say: the codes 1000 and 3000 to 4999, and a short reason.
-fn close(web: &WebSocket, code: u16, reason: &str) {
-    let mut end = reason.len().min(LONGEST_REASON);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    // It can fail only for an illegal code or reason, and these are legal.
-    let _ = web.close_with_code_and_reason(page_code(code), reason.get(..end).unwrap_or_default());
-}
-
-/// The code as a page may send it: what the protocol keeps for itself is moved to the private range (1009 to 4009).
-fn page_code(code: u16) -> u16 {
-    match code {
-        1000 | 3000..=4999 => code,
-        1001..=1999 => code + 3000,
-        _ => 4000,
-    }
 }

@@ -4,18 +4,15 @@
 //! WebSocket does: a microtask for each would cost more than all the rest. Whatever else wakes a task may be the middle of
 //! a user's call, and there the task waits for its microtask.
 
-use super::BoxFuture;
+use super::{BoxFuture, Callback, callback};
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     future::Future,
     rc::Rc,
     sync::Arc,
     task::{Context, Wake, Waker},
 };
-use wasm_bindgen::{
-    JsValue,
-    prelude::{Closure, wasm_bindgen},
-};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(module = "/src/platform/web/glue.js")]
 extern "C" {
@@ -24,14 +21,18 @@ extern "C" {
 }
 
 thread_local! {
-    static TASKS: RefCell<Vec<Rc<Task>>> = const { RefCell::new(Vec::new()) };
-    static LAST: Cell<u32> = const { Cell::new(0) };
+    static TASKS: Tasks = const { Tasks::new() };
+}
+
+struct Tasks {
+    all: RefCell<Vec<Rc<Task>>>,
+    last: Cell<u32>,
     /// Whether what is woken runs at once.
-    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
+    at_once: Cell<bool>,
     /// The tasks whose turn has come, in their order.
-    static SCHEDULED: RefCell<Vec<Rc<Task>>> = const { RefCell::new(Vec::new()) };
+    scheduled: RefCell<Vec<Rc<Task>>>,
     /// Gives them their turn.
-    static RUN: JsValue = Closure::<dyn Fn()>::new(run_scheduled).into_js_value();
+    run: OnceCell<Callback>,
 }
 
 struct Task {
@@ -58,59 +59,76 @@ impl Wake for Wakeup {
 
 /// Runs a task in the background.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
-    let id = LAST.get() + 1;
-    LAST.set(id);
-    let waker = Waker::from(Arc::new(Wakeup(id)));
-    let future: BoxFuture<()> = Box::pin(future);
-    let task = Task { id, future: RefCell::new(Some(future)), waker, scheduled: Cell::new(false) };
-    TASKS.with_borrow_mut(|tasks| tasks.push(Rc::new(task)));
-    wake(id);
+    TASKS.with(|tasks| tasks.add(Box::pin(future)));
 }
 
 /// Runs the task of this waker now.
 pub(super) fn at_once(waker: &Waker) {
-    AT_ONCE.set(true);
-    waker.wake_by_ref();
-    AT_ONCE.set(false);
+    TASKS.with(|tasks| {
+        tasks.at_once.set(true);
+        waker.wake_by_ref();
+        tasks.at_once.set(false);
+    });
 }
 
 fn wake(id: u32) {
-    let task = TASKS.with_borrow(|tasks| tasks.iter().find(|task| task.id == id).cloned());
-    // A task that has ended may be woken still.
-    let Some(task) = task else { return };
-    if !AT_ONCE.take() || !task.run() {
-        task.schedule();
-    }
+    TASKS.with(|tasks| tasks.wake(id));
 }
 
-fn run_scheduled() {
-    for task in SCHEDULED.take() {
-        task.scheduled.set(false);
-        task.run();
+impl Tasks {
+    const fn new() -> Self {
+        Self {
+            all: RefCell::new(Vec::new()),
+            last: Cell::new(0),
+            at_once: Cell::new(false),
+            scheduled: RefCell::new(Vec::new()),
+            run: OnceCell::new(),
+        }
     }
-}
 
-impl Task {
-    fn schedule(self: Rc<Self>) {
-        if self.scheduled.replace(true) {
+    fn add(&self, future: BoxFuture<()>) {
+        let id = self.last.get() + 1;
+        self.last.set(id);
+        let waker = Waker::from(Arc::new(Wakeup(id)));
+        let task = Task { id, future: RefCell::new(Some(future)), waker, scheduled: Cell::new(false) };
+        self.all.borrow_mut().push(Rc::new(task));
+        self.wake(id);
+    }
+
+    fn wake(&self, id: u32) {
+        let task = self.all.borrow().iter().find(|task| task.id == id).cloned();
+        // A task that has ended may be woken still.
+        let Some(task) = task else { return };
+        if !self.at_once.take() || !self.run(&task) {
+            self.schedule(task);
+        }
+    }
+
+    fn schedule(&self, task: Rc<Task>) {
+        if task.scheduled.replace(true) {
             return;
         }
-        let waiting = SCHEDULED.with_borrow_mut(|tasks| {
-            tasks.push(self);
-            tasks.len()
-        });
-        if waiting == 1 {
-            RUN.with(later);
+        let mut scheduled = self.scheduled.borrow_mut();
+        scheduled.push(task);
+        if scheduled.len() == 1 {
+            later(self.run.get_or_init(|| callback(|_, _| TASKS.with(Tasks::run_scheduled))).as_ref());
         }
     }
 
-    /// Gives it a turn; false if it is in the middle of one.
-    fn run(&self) -> bool {
-        let Ok(mut place) = self.future.try_borrow_mut() else { return false };
+    fn run_scheduled(&self) {
+        for task in self.scheduled.take() {
+            task.scheduled.set(false);
+            self.run(&task);
+        }
+    }
+
+    /// Gives a task a turn; false if it is in the middle of one.
+    fn run(&self, task: &Task) -> bool {
+        let Ok(mut place) = task.future.try_borrow_mut() else { return false };
         let Some(future) = place.as_mut() else { return true };
-        if future.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready() {
+        if future.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready() {
             let ended = place.take();
-            TASKS.with_borrow_mut(|tasks| tasks.retain(|task| task.id != self.id));
+            self.all.borrow_mut().retain(|other| other.id != task.id);
             // What is dropped here may wake others, and itself.
             drop(place);
             drop(ended);
