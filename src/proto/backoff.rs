@@ -42,28 +42,23 @@ pub(super) enum Pace {
     Slower,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Backoff {
-    rule: BackoffRule,
     /// Failures since the last stable connection.
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) fn new(rule: BackoffRule) -> Self {
-        Self { rule, failures: 0 }
-    }
-
     /// Draws the next wait.
-    pub(super) fn next(&mut self, pace: Pace, random: &mut Random) -> Duration {
-        let doubled = self.rule.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+    pub(super) fn next(&mut self, rule: &BackoffRule, pace: Pace, random: &mut Random) -> Duration {
+        let doubled = rule.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1);
         // A server that has been away for so long has many who want it back: by now the herd is spread, and what counts is
         // how often it asks (docs/HERD.md).
-        let patient = pace == Pace::Slower || doubled >= self.rule.cap;
+        let patient = pace == Pace::Slower || doubled >= rule.cap;
         let (ceiling, jitter) = match patient {
-            true => (self.rule.cap, self.rule.jitter.min(0.5)),
-            false => (doubled, self.rule.jitter),
+            true => (rule.cap, rule.jitter.min(0.5)),
+            false => (doubled, rule.jitter),
         };
         part(ceiling, 1.0 - jitter * random.fraction()).max(FLOOR.min(ceiling))
     }
@@ -85,22 +80,22 @@ mod tests {
         let mut sum = Duration::ZERO;
         for seed in 0..1_000 {
             let mut random = Random::new(seed);
-            let mut backoff = Backoff::new(rule);
+            let mut backoff = Backoff::default();
             for ceiling in [1, 2, 4, 8, 10, 10, 10] {
-                let wait = backoff.next(Pace::Normal, &mut random);
+                let wait = backoff.next(&rule, Pace::Normal, &mut random);
                 assert!(
                     wait >= FLOOR && wait <= Duration::from_secs(ceiling),
                     "seed {seed}: {wait:?} over {ceiling} s"
                 );
                 sum += wait;
             }
-            let slower = backoff.next(Pace::Slower, &mut random);
+            let slower = backoff.next(&rule, Pace::Slower, &mut random);
             assert!((5.0..=10.0).contains(&slower.as_secs_f64()), "seed {seed}: {slower:?}");
             for _ in 0..100 {
-                assert!(backoff.next(Pace::Normal, &mut random) <= rule.cap);
+                assert!(backoff.next(&rule, Pace::Normal, &mut random) <= rule.cap);
             }
             backoff.reset();
-            assert!(backoff.next(Pace::Normal, &mut random) <= rule.base);
+            assert!(backoff.next(&rule, Pace::Normal, &mut random) <= rule.base);
         }
         // The mean of a uniform draw is half the ceilings (15 s in all), at the cap three quarters of it (30 s in all).
         assert!((29.0..31.0).contains(&(sum.as_secs_f64() / 1_000.0)), "{sum:?}");

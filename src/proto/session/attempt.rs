@@ -80,7 +80,9 @@ impl<P: Payload> Session<P> {
             return self.fail(error, action);
         }
         if P::PARTS.renewal {
-            let wait = error.is_retryable().then(|| self.renewals.next(Pace::Normal, &mut self.random));
+            let wait = error
+                .is_retryable()
+                .then(|| self.renewals.next(&self.settings.backoff, Pace::Normal, &mut self.random));
             self.tokens.not_renewed(self.now, wait);
             self.record.overdue = None;
             self.report(error);

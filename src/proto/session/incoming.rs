@@ -75,8 +75,11 @@ impl Roles {
         &mut self.roles[index]
     }
 
-    pub(super) fn get(&self, index: usize) -> Role {
-        self.roles[index]
+    pub(super) fn of(&self, class: Class) -> Role {
+        match class {
+            Class::Control(index) => self.roles[index],
+            _ => Role::default(),
+        }
     }
 
     pub(super) fn types(&self) -> &[String] {
@@ -111,14 +114,14 @@ impl<P: Payload> Session<P> {
 
     /// The first frame of the connection that is to take the place of this one. With the hello it does.
     fn first_of_successor(&mut self, mut payload: P) {
-        let Class::Control(index) = payload.classify(&mut self.names) else { return self.replace_at_once() };
-        let role = self.roles.get(index);
+        let class = payload.classify(&mut self.names);
+        let role = self.roles.of(class);
         if role.is(Role::HELLO) && payload.json().is_some_and(|document| self.is_complete_hello(&document)) {
             self.stats.messages_in += 1;
             self.stats.bytes_in += payload.size() as u64;
             self.health.last_received = self.now;
             self.promote();
-            self.await_hello(Class::Control(index), payload);
+            self.await_hello(class, payload);
         } else if role.answer.is_none() && !role.is(Role::REPLY) {
             // An error, or the wrong server: what follows is decided as for any other try.
             self.replace_at_once();
@@ -136,8 +139,7 @@ impl<P: Payload> Session<P> {
                 self.stats.events += 1;
                 return Some(payload);
             }
-            Class::Control(index) => self.control(self.roles.get(index), payload),
-            Class::Untyped => self.untyped(payload),
+            Class::Control(_) | Class::Untyped => self.control(class, payload),
             Class::Binary => {
                 self.stats.binary += 1;
                 self.deliver(payload);
@@ -157,14 +159,8 @@ impl<P: Payload> Session<P> {
 
     /// The first frame: a hello, an error, or the wrong server (S0-6).
     fn await_hello(&mut self, class: Class, payload: P) {
-        let role = match class {
-            Class::Control(index) => self.roles.get(index),
-            _ => Role::default(),
-        };
-        let document = match class {
-            Class::Control(_) | Class::Untyped => payload.json(),
-            _ => None,
-        };
+        let role = self.roles.of(class);
+        let document = payload.json();
         if let Some(document) = &document {
             if role.is(Role::HELLO) && self.is_complete_hello(document) {
                 let id = self.settings.dialect.hello.as_ref().and_then(|hello| hello.connection_id.as_deref());
@@ -182,10 +178,7 @@ impl<P: Payload> Session<P> {
                 return;
             }
         }
-        let response = match &document {
-            Some(document) => server_error::excerpt(document),
-            None => payload.json().as_ref().map(server_error::excerpt).unwrap_or_default(),
-        };
+        let response = document.as_ref().map(server_error::excerpt).unwrap_or_default();
         let error = Error::new(ErrorKind::Auth, "the first frame of the server is not the hello");
         self.fail(error.with_response(response), Action::Fatal);
     }
@@ -203,28 +196,18 @@ impl<P: Payload> Session<P> {
         (role.is(Role::ERROR) || bare()).then(|| server_error::read(rule, document))
     }
 
-    fn control(&mut self, role: Role, payload: P) {
+    fn control(&mut self, class: Class, payload: P) {
+        let role = self.roles.of(class);
         if role.is(Role::REPLY) {
             self.health_reply();
         }
-        let found = match role.is(Role::ERROR) {
-            true => payload.json().and_then(|document| self.server_error(Class::Control(0), role, &document)),
-            false => None,
-        };
+        let bare = self.settings.dialect.errors.as_ref().is_some_and(|rule| rule.bare.is_some());
+        let document = if role.is(Role::ERROR) || bare && class == Class::Untyped { payload.json() } else { None };
+        let found = document.and_then(|document| self.server_error(class, role, &document));
         self.answer(role);
         if P::PARTS.resume {
             self.resume_control(role, &payload);
         }
-        self.deliver(payload);
-        self.act_on(found);
-    }
-
-    fn untyped(&mut self, payload: P) {
-        let may_be_error = self.settings.dialect.errors.as_ref().is_some_and(|rule| rule.bare.is_some());
-        let found = match may_be_error {
-            true => payload.json().and_then(|document| self.server_error(Class::Untyped, Role::default(), &document)),
-            false => None,
-        };
         self.deliver(payload);
         self.act_on(found);
     }

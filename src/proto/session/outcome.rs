@@ -95,7 +95,8 @@ impl<P: Payload> Session<P> {
             Action::Retry => Pace::Normal,
             Action::RetrySlower => Pace::Slower,
         };
-        let answered = error.code().or(error.status().map(i64::from)).or(error.close_code().map(i64::from)).is_some();
+        let has_status = P::PARTS.handshake && error.status().is_some();
+        let answered = has_status || error.code().is_some() || error.close_code().is_some();
         if self.excused && self.attempt > 0 && !answered {
             // Without a network every try fails: that says nothing of the server, and costs nothing (pitfall 6).
             self.forget_attempt();
@@ -144,12 +145,15 @@ impl<P: Payload> Session<P> {
     /// itself has no part in it.
     pub(super) fn back_off(&mut self, error: Error, pace: Option<Pace>) {
         let delay = match pace {
-            Some(pace) => self.backoff.next(pace, &mut self.random),
+            Some(pace) => self.backoff.next(&self.settings.backoff, pace, &mut self.random),
             None => part(RETURN_SPREAD, self.random.fraction()).max(FLOOR),
         };
         // Others were told the same to the second: the random wait comes on top.
-        let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
-        let delay = delay.saturating_add(asked).max(self.held_back());
+        let delay = match error.retry_after() {
+            Some(asked) if P::PARTS.handshake => delay.saturating_add(asked.min(LONGEST_RETRY_AFTER)),
+            _ => delay,
+        };
+        let delay = delay.max(self.held_back());
         self.set_state(State::BackingOff);
         if self.outlook.is_clear() {
             self.arm(Timer::Backoff, delay);

@@ -21,8 +21,7 @@ impl<P: Payload> Session<P> {
         let Some(resume) = &mut self.resume else { return self.sort(class, payload) };
         let is_document = match class {
             // A frame about numbers has none of its own, whatever its members are called.
-            Class::Control(index) => !self.roles.get(index).is(Role::GAP | Role::RECEIVED),
-            Class::Event | Class::Untyped => true,
+            Class::Control(_) | Class::Event | Class::Untyped => !self.roles.of(class).is(Role::GAP | Role::RECEIVED),
             _ => false,
         };
         let rule = resume.rule();

@@ -101,8 +101,9 @@ impl<P: Payload> Session<P> {
     pub(super) fn reply(&mut self, class: Class, payload: P) -> Option<P> {
         let Some(rule) = &self.settings.dialect.requests else { return Some(payload) };
         let may_be_one = match class {
-            Class::Control(index) => rule.reply_types.is_empty() || self.roles.get(index).is(Role::SETTLES),
-            Class::Event | Class::Untyped => rule.reply_types.is_empty(),
+            Class::Control(_) | Class::Event | Class::Untyped => {
+                rule.reply_types.is_empty() || self.roles.of(class).is(Role::SETTLES)
+            }
             _ => false,
         };
         let document = if may_be_one { payload.json() } else { None };
