@@ -143,6 +143,15 @@ impl Object {
         }
     }
 
+    /// A member, made as an object if it is not there.
+    pub(super) fn entry(&mut self, name: &str) -> &mut Json {
+        let place = self.0.iter().position(|(other, _)| other == name).unwrap_or(self.0.len());
+        if place == self.0.len() {
+            self.0.push((name.to_owned(), Json::Object(Object::new())));
+        }
+        &mut self.0[place].1
+    }
+
     /// Takes a member out.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(other, _)| other != name);

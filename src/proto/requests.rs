@@ -5,7 +5,7 @@ use super::{
     dialect::member,
     error::{Error, ErrorKind},
     fields::{Fields, Mistake},
-    json::{Json, Object},
+    json::Json,
     server_error::excerpt,
     template::plain,
     text::cut,
@@ -55,21 +55,19 @@ impl RequestRule {
     }
 
     /// Puts an id into a request, and tells it.
-    fn mark(&self, request: Json, number: u64) -> Result<(Json, String), Error> {
-        if let Some(id @ (Json::String(_) | Json::Number(_))) = member(&request, &self.id) {
-            let id = plain(id).into_owned();
-            return Ok((request, id));
+    fn mark(&self, request: &mut Json, number: u64) -> Result<String, Error> {
+        if let Some(id @ (Json::String(_) | Json::Number(_))) = member(request, &self.id) {
+            return Ok(plain(id).into_owned());
         }
-        let number = decimal(number);
-        let (id, text) = match &self.prefix {
-            Some(prefix) => {
-                let text = [prefix, number.as_str()].concat();
-                (Json::String(text.clone()), text)
-            }
-            None => (Json::Number(number.as_str().into()), number),
+        let key = [self.prefix.as_deref().unwrap_or_default(), &decimal(number)].concat();
+        let id = match self.prefix {
+            Some(_) => Json::String(key.clone()),
+            None => Json::Number(key.as_str().into()),
         };
-        let no_place = || Error::new(ErrorKind::InvalidInput, "a request is a JSON object with a place for its id");
-        Ok((with_member(request, &self.id, id).ok_or_else(no_place)?, text))
+        match set_member(request, &self.id, id) {
+            true => Ok(key),
+            false => Err(Error::new(ErrorKind::InvalidInput, "a request is a JSON object with a place for its id")),
+        }
     }
 
     /// The error in a reply, if it is one.
@@ -82,19 +80,14 @@ impl RequestRule {
     }
 }
 
-/// The document with a member set. `None` where something on the way is no object.
-fn with_member(document: Json, path: &str, value: Json) -> Option<Json> {
-    let Json::Object(mut members) = document else { return None };
-    let (name, rest) = cut(path, b'.');
-    let value = match rest {
-        None => value,
-        Some(rest) => {
-            let inner = members.get(name).cloned().unwrap_or(Json::Object(Object::new()));
-            with_member(inner, rest, value)?
-        }
-    };
-    members.insert(name, value);
-    Some(Json::Object(members))
+/// Sets a member of a document; false where something on the way is no object.
+fn set_member(document: &mut Json, path: &str, value: Json) -> bool {
+    let Json::Object(members) = document else { return false };
+    match cut(path, b'.') {
+        (name, None) => members.insert(name, value),
+        (name, Some(rest)) => return set_member(members.entry(name), rest, value),
+    }
+    true
 }
 
 #[derive(Debug)]
@@ -129,11 +122,11 @@ impl Requests {
         &mut self,
         rule: &RequestRule,
         id: u64,
-        request: Json,
+        mut request: Json,
         deadline: Timestamp,
     ) -> Result<String, Error> {
         self.last += 1;
-        let (request, key) = rule.mark(request, self.last)?;
+        let key = rule.mark(&mut request, self.last)?;
         if self.waiting.iter().any(|other| other.key == key) {
             return Err(Error::new(ErrorKind::InvalidInput, "a request with this id waits for its reply already"));
         }
@@ -203,7 +196,8 @@ mod tests {
     }
 
     fn marked(rule: &RequestRule, request: Value) -> Result<Value, Error> {
-        rule.mark(request.into(), 7).map(|(request, _)| Value::from(&request))
+        let mut request = request.into();
+        rule.mark(&mut request, 7).map(|_| Value::from(&request))
     }
 
     #[test]

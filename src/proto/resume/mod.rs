@@ -189,9 +189,14 @@ impl Resume {
         point
     }
 
+    /// Whether there is something that a connection that begins now could go on with.
+    fn goes_on(&self) -> bool {
+        self.mode != ResumeMode::None && (self.session.is_some() || self.rule().session.is_none())
+    }
+
     /// Brings a point up to date without making another.
     pub(super) fn note_point(&self, point: &mut ResumePoint) {
-        if self.mode == ResumeMode::None || self.rule().session.is_some() && self.session.is_none() {
+        if !self.goes_on() {
             *point = ResumePoint::default();
             return;
         }
@@ -216,18 +221,20 @@ impl Resume {
 
     /// Reads the hello.
     pub(super) fn welcome(&mut self, hello: &Json, now: Timestamp) -> Welcome {
-        let at = |path: &Option<String>| path.as_ref().and_then(|path| member(hello, path));
-        let had = self.point();
         let rule = rule(&self.dialect);
+        let at = |path: &Option<String>| member(hello, path.as_deref()?);
         let last = self.numbers.last();
-        let resumed = had != ResumePoint::default()
-            && match &rule.resumed {
-                Some(_) => at(&rule.resumed) == Some(&Json::Bool(true)),
-                // A server that does not say so is believed as long as it names no other session.
-                None => rule.session.is_none() || at(&rule.session).and_then(Json::as_str) == had.session.as_deref(),
-            };
+        let session = at(&rule.session).and_then(Json::as_str);
+        let said_so = match &rule.resumed {
+            Some(_) => matches!(at(&rule.resumed), Some(Json::Bool(true))),
+            // A server that does not say so is believed as long as it names no other session.
+            None => rule.session.is_none() || session == self.session.as_deref(),
+        };
+        let resumed = said_so && self.goes_on() && (self.session.is_some() || last.is_some());
         let until = at(&rule.until).and_then(number);
-        self.session = at(&rule.session).and_then(Json::as_str).map(Arc::from).or(self.session.take());
+        if let Some(session) = session {
+            self.session = Some(Arc::from(session));
+        }
         self.unacknowledged = 0;
         self.replay = None;
         if resumed {

@@ -261,8 +261,9 @@ impl<P: Payload> Session<P> {
 
     /// The subprotocol that the server chose, as it may be shown: one of the dialect's may hold the token.
     fn shown(&self, subprotocol: &str) -> Arc<str> {
-        let mut known = self.settings.dialect.protocols.iter().chain(&self.settings.protocols);
-        Arc::from(if known.any(|known| known == subprotocol) { subprotocol } else { HIDDEN })
+        let is_in = |protocols: &[String]| protocols.iter().any(|known| known == subprotocol);
+        let is_known = is_in(&self.settings.dialect.protocols) || is_in(&self.settings.protocols);
+        Arc::from(if is_known { subprotocol } else { HIDDEN })
     }
 
     /// A socket ended by itself.

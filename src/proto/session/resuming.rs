@@ -24,23 +24,25 @@ impl<P: Payload> Session<P> {
             Class::Control(_) | Class::Event | Class::Untyped => !self.roles.of(class).is(Role::GAP | Role::RECEIVED),
             _ => false,
         };
+        if !is_document {
+            return self.sort(class, payload);
+        }
         let rule = resume.rule();
         let number = match (&self.sequence, &rule.sequence) {
-            _ if !is_document => None,
             (Some(sequence), _) => sequence.number(&payload),
             (None, Some(path)) => payload.number(path),
             (None, None) => None,
         };
-        if number.is_none() {
-            let repeated = match (is_document, rule.message_id.as_deref().map(|path| payload.string(path))) {
-                (true, Some(Some(id))) => !resume.take_id(&id),
-                _ => false,
-            };
-            self.stats.duplicates += u64::from(repeated);
-            return if repeated { None } else { self.sort(class, payload) };
-        }
-        match number.map(|number| (number, resume.take_number(number))) {
-            Some((_, Place::Duplicate)) => {
+        let Some(number) = number else {
+            let id = rule.message_id.as_deref().and_then(|path| payload.string(path));
+            if id.is_some_and(|id| !resume.take_id(&id)) {
+                self.stats.duplicates += 1;
+                return None;
+            }
+            return self.sort(class, payload);
+        };
+        match resume.take_number(number) {
+            Place::Duplicate => {
                 self.stats.duplicates += 1;
                 // Whoever sends it again has not heard that it arrived.
                 if self.count_event() {
@@ -48,9 +50,9 @@ impl<P: Payload> Session<P> {
                 }
                 return None;
             }
-            Some((number, Place::After(from))) => self.gap(from, Some(number - 1)),
-            Some((number, Place::Anew)) => self.gap(number, None),
-            _ => {}
+            Place::After(from) => self.gap(from, Some(number - 1)),
+            Place::Anew => self.gap(number, None),
+            Place::Next => {}
         }
         let event = self.sort(class, payload);
         // What it brought about may have ended the connection.
@@ -58,10 +60,11 @@ impl<P: Payload> Session<P> {
             return event;
         }
         let noteworthy = self.count_event();
-        match event {
-            Some(event) if !noteworthy && self.outputs.is_empty() => return Some(event),
-            Some(event) => self.outputs.push(Output::Event(event)),
-            None => {}
+        if !noteworthy && self.outputs.is_empty() {
+            return event;
+        }
+        if let Some(event) = event {
+            self.outputs.push(Output::Event(event));
         }
         if noteworthy {
             self.note();
