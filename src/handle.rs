@@ -137,8 +137,9 @@ impl Shared {
 
     /// Has the driver look into the inbox.
     pub(crate) fn call(&self) {
-        self.called.store(true, Ordering::Release);
+        // First the waker: a driver that is called before its waker is taken leaves none for the next call.
         let waker = lock(&self.waker).take();
+        self.called.store(true, Ordering::Release);
         // Outside the lock: on the web whoever is woken may run at once.
         if let Some(waker) = waker {
             waker.wake();
@@ -446,4 +447,65 @@ impl Drop for Requesting {
 
 pub(crate) fn gone() -> Error {
     Error::new(ErrorKind::Closed, "the client has ended, or its runtime was shut down")
+}
+
+#[cfg(all(test, native))]
+#[allow(clippy::disallowed_methods)] // threads race by the real clock
+mod tests {
+    use super::*;
+    use std::{
+        hint,
+        sync::atomic::AtomicUsize,
+        thread::{self, Thread},
+        time::Instant,
+    };
+
+    struct Unpark(Thread);
+
+    impl task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    // S1-13: a driver that has its turn for another reason, just while it is called, still hears the next call.
+    #[test]
+    fn no_call_is_missed_by_a_driver_that_has_its_turn_for_another_reason() {
+        const CALLS: usize = 40_000;
+        let shared = Shared::new(Clock::start());
+        let (asked, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let driver = {
+            let (shared, asked, heard) = (shared.clone(), asked.clone(), heard.clone());
+            thread::spawn(move || {
+                let waker = task::Waker::from(Arc::new(Unpark(thread::current())));
+                let mut turns = 0;
+                while heard.load(Ordering::Acquire) < CALLS {
+                    if shared.is_called(&waker) {
+                        heard.store(asked.load(Ordering::Acquire), Ordering::Release);
+                        // Many turns follow that nobody asked for, then it sleeps.
+                        turns = 200;
+                    } else if turns > 0 {
+                        turns -= 1;
+                    } else {
+                        thread::park();
+                    }
+                }
+            })
+        };
+        for call in 1..=CALLS {
+            // Every other call finds it asleep, the others in one of those turns.
+            let begin = Instant::now() + Duration::from_micros(if call % 2 == 0 { 20 } else { 0 });
+            while Instant::now() < begin {
+                hint::spin_loop();
+            }
+            asked.store(call, Ordering::Release);
+            shared.call();
+            let end = Instant::now() + Duration::from_secs(5);
+            while heard.load(Ordering::Acquire) < call {
+                assert!(Instant::now() < end, "call {call} was missed");
+                hint::spin_loop();
+            }
+        }
+        driver.join().unwrap();
+    }
 }
