@@ -82,7 +82,7 @@ pub(super) fn read(options: &str, edge: &Rc<Edge>) -> Result<Read, Error> {
         numbers = resume(&mut fields, settings, edge);
     }
     fields.leave();
-    mistake.or(Read { builder, sequence: numbers })
+    mistake.result().map(|()| Read { builder, sequence: numbers })
 }
 
 fn time_of(fields: &mut Fields<'_>, name: &str) -> Option<Duration> {
@@ -120,7 +120,7 @@ pub(super) fn of_sending(options: Option<String>) -> Result<SendOptions, Error> 
     let Some(options) = options.and_then(|options| Json::parse(&options)) else { return Ok(SendOptions::default()) };
     let mistake = Mistake::default();
     let options = sending(&mut Fields::of(&options, &mistake));
-    mistake.or(options)
+    mistake.result().map(|()| options)
 }
 
 fn sending(fields: &mut Fields<'_>) -> SendOptions {

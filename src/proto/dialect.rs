@@ -398,7 +398,7 @@ impl Dialect {
         let mut dialect = Self::plain();
         dialect_reader::read::<P>(&mut Fields::of(document, &mistake), &mut dialect);
         dialect_check::check::<P>(&dialect, &mistake);
-        mistake.or(dialect)
+        mistake.result().map(|()| dialect)
     }
 
     /// The dialect as JSON.
@@ -418,7 +418,7 @@ impl Dialect {
     pub(super) fn check_for<P: Payload>(&self) -> Result<(), Error> {
         let mistake = Mistake::default();
         dialect_check::check::<P>(self, &mistake);
-        mistake.or(())
+        mistake.result()
     }
 
     /// Whether anything in it asks for the token.
@@ -456,7 +456,7 @@ impl<'de> Deserialize<'de> for Dialect {
 
 /// The member of a document at a dotted path.
 pub(super) fn member<'a>(document: &'a Json, path: &str) -> Option<&'a Json> {
-    pieces(path, b'.').try_fold(document, |value, key| value.get(key)).filter(|value| **value != Json::Null)
+    pieces(path, b'.').try_fold(document, |value, key| value.get(key)).filter(|value| !matches!(value, Json::Null))
 }
 
 #[cfg(test)]

@@ -92,7 +92,10 @@ struct Inner {
 impl Error {
     /// An error of this kind. The message must not contain a secret.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        let message = message.into();
+        Self::of(kind, message.into())
+    }
+
+    fn of(kind: ErrorKind, message: Cow<'static, str>) -> Self {
         Self(Box::new(Inner {
             kind,
             message,

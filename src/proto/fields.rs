@@ -40,9 +40,9 @@ impl Mistake {
         self.when(pieces(path, b'.').any(str::is_empty), at, "must be a path such as `a.b`");
     }
 
-    /// What was made of the document, if nothing in it is wrong.
-    pub(crate) fn or<T>(self, value: T) -> Result<T, Error> {
-        self.0.into_inner().map_or(Ok(value), Err)
+    /// Whether nothing is wrong.
+    pub(crate) fn result(self) -> Result<(), Error> {
+        self.0.into_inner().map_or(Ok(()), Err)
     }
 }
 

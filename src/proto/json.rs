@@ -58,6 +58,11 @@ impl Json {
         }
     }
 
+    /// Whether it is this, of true and false. `==` would compare whole documents.
+    pub(super) fn is(&self, wanted: bool) -> bool {
+        matches!(self, Json::Bool(value) if *value == wanted)
+    }
+
     /// A member of an object, if it is one and has it.
     pub fn get(&self, name: &str) -> Option<&Json> {
         match self {

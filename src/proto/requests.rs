@@ -72,7 +72,7 @@ impl RequestRule {
 
     /// The error in a reply, if it is one.
     fn error(&self, reply: &Json) -> Option<Error> {
-        let error = member(reply, self.error.as_deref()?).filter(|error| **error != Json::Bool(false))?;
+        let error = member(reply, self.error.as_deref()?).filter(|error| !error.is(false))?;
         let message = error.as_str().or_else(|| error.get("message")?.as_str());
         let message = message.unwrap_or("the server answered with an error").to_owned();
         let code = error.get("code").and_then(Json::as_i64);

@@ -22,7 +22,8 @@ pub(super) fn read(rule: &ErrorRule, document: &Json) -> ServerError {
     let first = |paths: &[String]| paths.iter().find_map(|path| member(document, path));
     let code = first(&rule.code).and_then(number);
     let status = first(&rule.status).and_then(number);
-    let fatal = rule.unrecoverable.as_deref().is_some_and(|path| member(document, path) == Some(&Json::Bool(true)));
+    let fatal =
+        rule.unrecoverable.as_deref().and_then(|path| member(document, path)).is_some_and(|fatal| fatal.is(true));
     let by_code = || rule.codes.iter().find(|entry| code.is_some_and(|code| entry.codes.contains(&code)));
     let action = match fatal {
         true => Action::Fatal,

@@ -3,14 +3,7 @@
 //! The session has no calendar. It is told what the platform's one says ([`Input::Clock`](super::Input::Clock)), and holds
 //! it against the token: nothing is issued in the future, and nobody hands out what has ended already.
 
-use super::{
-    decimal,
-    json::Json,
-    random::Random,
-    secret::Secret,
-    text::{cut, pieces},
-    time::Timestamp,
-};
+use super::{decimal, json::Json, random::Random, secret::Secret, text::cut, time::Timestamp};
 use std::time::Duration;
 
 /// A token is renewed so long before its end, or when a fifth of its life is left, whichever is later.
@@ -131,7 +124,8 @@ struct Claims {
 /// Reads the claims of a token without checking its signature, which is for the server to do. A token that is no JWT has
 /// none.
 fn claims(token: &str) -> Claims {
-    let payload = pieces(token, b'.').nth(1).and_then(base64url).and_then(|text| Json::parse(&text));
+    let payload = cut(token, b'.').1.map(|rest| cut(rest, b'.').0);
+    let payload = payload.and_then(base64url).and_then(|text| Json::parse(&text));
     let date = |name| {
         let Some(Json::Number(number)) = payload.as_ref()?.get(name) else { return None };
         // A date may have a fraction.

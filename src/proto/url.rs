@@ -118,7 +118,7 @@ mod tests {
     fn checked(base: &UrlParts) -> Result<(), Error> {
         let mistake = Mistake::default();
         check(base, &mistake);
-        mistake.or(())
+        mistake.result()
     }
 
     fn url(dialect: &Dialect, base: &UrlParts, given: Value) -> DialUrl {

@@ -226,7 +226,7 @@ impl Resume {
         let last = self.numbers.last();
         let session = at(&rule.session).and_then(Json::as_str);
         let said_so = match &rule.resumed {
-            Some(_) => matches!(at(&rule.resumed), Some(Json::Bool(true))),
+            Some(_) => at(&rule.resumed).is_some_and(|resumed| resumed.is(true)),
             // A server that does not say so is believed as long as it names no other session.
             None => rule.session.is_none() || session == self.session.as_deref(),
         };

@@ -167,7 +167,7 @@ impl Settings {
             let message = "the dialect does not number messages, so that none could be sent again";
             mistake.when(sends.is_none(), "resume", message);
         }
-        mistake.or(())?;
+        mistake.result()?;
         if let TokenSource::Static(token) = &self.token {
             self.check_token(Some(token))?;
         }
@@ -263,7 +263,7 @@ impl Settings {
     /// Refuses a token that this dialect must not show.
     pub(super) fn check_token(&self, token: Option<&Secret>) -> Result<(), Error> {
         let (Some(prefix), Some(token)) = (&self.dialect.token_prefix, token) else { return Ok(()) };
-        if token.reveal().starts_with(prefix.as_str()) || self.params.get("any_token") == Some(&Json::Bool(true)) {
+        if token.reveal().starts_with(prefix.as_str()) || self.params.get("any_token").is_some_and(|any| any.is(true)) {
             return Ok(());
         }
         let message = "the dialect shows its token, and this is no token to be shown; `any_token` allows it";
