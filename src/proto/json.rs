@@ -285,7 +285,12 @@ impl Reader<'_> {
     }
 
     fn word(&mut self, word: &str) -> bool {
-        word.bytes().all(|byte| self.skip(byte))
+        for byte in word.bytes() {
+            if !self.skip(byte) {
+                return false;
+            }
+        }
+        true
     }
 
     fn value(&mut self, depth: u8) -> Option<Json> {

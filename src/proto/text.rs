@@ -9,10 +9,12 @@ pub(crate) fn indexed(list: &str, index: usize, rest: &str) -> String {
 
 /// What stands before the first such byte, and what after it, if there is one. The byte is ASCII.
 pub(crate) fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
-    match text.bytes().position(|byte| byte == at) {
-        Some(place) => (&text[..place], Some(&text[place + 1..])),
-        None => (text, None),
+    for (place, byte) in text.bytes().enumerate() {
+        if byte == at {
+            return (&text[..place], Some(&text[place + 1..]));
+        }
     }
+    (text, None)
 }
 
 /// The pieces between such bytes, as `split` would give them.
