@@ -51,7 +51,12 @@ pub(super) struct Backoff {
 impl Backoff {
     /// Draws the next wait.
     pub(super) fn next(&mut self, rule: &BackoffRule, pace: Pace, random: &mut Random) -> Duration {
-        let doubled = rule.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        let mut doubled = rule.base;
+        for _ in 0..self.failures {
+            if doubled < rule.cap {
+                doubled = doubled.saturating_add(doubled);
+            }
+        }
         self.failures = self.failures.saturating_add(1);
         // A server that has been away for so long has many who want it back: by now the herd is spread, and what counts is
         // how often it asks (docs/HERD.md).

@@ -232,30 +232,20 @@ impl Outbox {
     /// Drops what has waited too long.
     pub(super) fn expire(&mut self, now: Timestamp) {
         self.deadline = Timestamp::NEVER;
-        let (mut accepted, mut waiting) = (take(&mut self.accepted), take(&mut self.waiting));
-        while let Some(entry) = accepted.pop() {
-            if self.is_alive(&entry, now) {
-                self.accepted.push(entry);
-            } else {
-                self.bytes -= entry.message.len();
-            }
-        }
-        while let Some(entry) = waiting.pop() {
-            if self.is_alive(&entry, now) {
-                self.waiting.push(entry);
+        for accepted in [true, false] {
+            let stay = if accepted { &mut self.accepted } else { &mut self.waiting };
+            let mut entries = take(stay);
+            while let Some(entry) = entries.pop() {
+                if entry.expires > now {
+                    self.deadline = self.deadline.min(entry.expires);
+                    stay.push(entry);
+                } else {
+                    self.fates.push((entry.id, Fate::Expired));
+                    self.bytes -= if accepted { entry.message.len() } else { 0 };
+                }
             }
         }
         self.fill_up();
-    }
-
-    fn is_alive(&mut self, entry: &Entry, now: Timestamp) -> bool {
-        let alive = entry.expires > now;
-        if alive {
-            self.deadline = self.deadline.min(entry.expires);
-        } else {
-            self.fates.push((entry.id, Fate::Expired));
-        }
-        alive
     }
 
     /// Takes a message out that its sender no longer wants.

@@ -81,15 +81,15 @@ impl Unacknowledged {
         self.received(up_to);
     }
 
-    /// The messages to send again, in their order.
-    pub(in crate::proto) fn again(&self) -> Vec<Message> {
-        let mut number = self.last - self.kept.len() as u64;
-        let mut again = Vec::new();
-        for text in &self.kept {
-            number += 1;
-            again.extend(with_member(text, &self.sequence, number).map(Message::Text));
-        }
-        again
+    /// How many messages are kept.
+    pub(in crate::proto) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// A message to send again, by its place among them.
+    pub(in crate::proto) fn again(&self, place: usize) -> Option<Message> {
+        let number = self.last - self.kept.len() as u64 + place as u64 + 1;
+        with_member(self.kept.get(place)?, &self.sequence, number).map(Message::Text)
     }
 
     /// In a new session numbers begin anew. Gives how many messages were kept; with `keep` they stay, under new numbers.
@@ -128,8 +128,8 @@ mod tests {
     }
 
     fn again(messages: &Unacknowledged) -> Vec<String> {
-        let texts = messages.again().into_iter();
-        texts.map(|message| if let Message::Text(text) = message { text } else { unreachable!() }).collect()
+        let again = (0..messages.len()).filter_map(|place| messages.again(place));
+        again.map(|message| if let Message::Text(text) = message { text } else { unreachable!() }).collect()
     }
 
     // N-9

@@ -181,16 +181,18 @@ impl<P: Payload> Session<P> {
             self.report(Error::new(ErrorKind::Closed, SESSION_GONE));
             return;
         }
-        let again = kept.again();
-        let (mode, count) = (ReplayMode::FullBuffer, again.len() as u64);
+        let count = kept.len();
         if count == 0 {
             return;
         }
-        self.tell(Lifecycle::ReplayStarted { mode, last: None, count: Some(count) });
-        for message in again {
-            self.write(message, None);
+        let mode = ReplayMode::FullBuffer;
+        self.tell(Lifecycle::ReplayStarted { mode, last: None, count: Some(count as u64) });
+        for place in 0..count {
+            if let Some(message) = self.kept().and_then(|kept| kept.again(place)) {
+                self.write(message, None);
+            }
         }
-        self.tell(Lifecycle::ReplayCompleted { mode, count, duration: Duration::ZERO });
+        self.tell(Lifecycle::ReplayCompleted { mode, count: count as u64, duration: Duration::ZERO });
     }
 
     /// Whether a connection that begins now goes on after the last event.
@@ -215,6 +217,11 @@ impl<P: Payload> Session<P> {
         }
     }
 
+    /// What the server has not taken yet, where messages are numbered.
+    fn kept(&mut self) -> Option<&mut Unacknowledged> {
+        self.resume.as_mut()?.sends.as_mut()
+    }
+
     /// Whether a message of the user's may be written, as far as those matter that the server has not taken yet.
     pub(super) fn may_send(&self, size: usize) -> Result<(), Error> {
         let kept = self.resume.as_ref().and_then(|resume| resume.sends.as_ref());
@@ -224,7 +231,7 @@ impl<P: Payload> Session<P> {
     /// The socket did not take the last message of the user's, who is told: it must not be sent again.
     pub(crate) fn not_written(&mut self) {
         if P::PARTS.resume
-            && let Some(kept) = self.resume.as_mut().and_then(|resume| resume.sends.as_mut())
+            && let Some(kept) = self.kept()
         {
             kept.withdraw();
         }
@@ -232,7 +239,7 @@ impl<P: Payload> Session<P> {
 
     /// Numbers a message of the user's, and keeps it until the server has taken it.
     pub(super) fn numbered(&mut self, message: Message) -> Message {
-        match self.resume.as_mut().and_then(|resume| resume.sends.as_mut()) {
+        match self.kept() {
             Some(kept) => kept.number(message),
             None => message,
         }
