@@ -401,8 +401,13 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     }
 
     /// Tells the session, and does what it says. A refusal that nobody waits for is a lifecycle error.
+    #[inline(always)]
     fn feed(&mut self, input: Input<C::Payload>) {
         let result = self.session.handle(self.now, input);
+        self.act_and_report(result);
+    }
+
+    fn act_and_report(&mut self, result: Result<(), Error>) {
         self.act();
         if let Err(error) = result {
             self.report(error);

@@ -153,25 +153,29 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    pub(super) fn new(dialect: Arc<Dialect>, mode: ResumeMode, from: Option<ResumePoint>) -> Self {
+    pub(super) fn new(dialect: Arc<Dialect>, mode: ResumeMode, from: Option<&ResumePoint>) -> Self {
         let rule = rule(&dialect);
         let in_session = rule.session.is_some();
-        // Numbers of no known session mean nothing where they belong to one.
-        let usable = |from: &ResumePoint| mode != ResumeMode::None && (!in_session || from.session.is_some());
-        let from = from.filter(usable).unwrap_or_default();
-        // Where numbers belong to a session, one that is behind is never a new beginning.
-        let mut numbers = Numbers::new(rule.dedup_window, rule.contiguous, in_session);
-        numbers.restart(from.last_sequence);
-        Self {
+        let mut resume = Self {
             mode,
-            session: from.session,
-            numbers,
+            session: None,
+            // Where numbers belong to a session, one that is behind is never a new beginning.
+            numbers: Numbers::new(rule.dedup_window, rule.contiguous, in_session),
             ids: Ids::new(rule.dedup_window),
             unacknowledged: 0,
             replay: None,
             sends: rule.sends.as_ref().map(Unacknowledged::new),
             dialect,
+        };
+        // Numbers of no known session mean nothing where they belong to one.
+        if let Some(from) = from
+            && mode != ResumeMode::None
+            && (!in_session || from.session.is_some())
+        {
+            resume.session.clone_from(&from.session);
+            resume.numbers.restart(from.last_sequence);
         }
+        resume
     }
 
     pub(super) fn mode(&self) -> ResumeMode {

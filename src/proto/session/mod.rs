@@ -202,7 +202,7 @@ impl<P: Payload> Session<P> {
 
     fn follow_numbers(&mut self) {
         let Settings { dialect, resume, resume_from, .. } = &self.settings;
-        self.resume = Some(Box::new(Resume::new(dialect.clone(), *resume, resume_from.clone())));
+        self.resume = Some(Box::new(Resume::new(dialect.clone(), *resume, resume_from.as_ref())));
     }
 
     /// Where a connection that begins now would go on; nothing in it where there is nothing to go on with.
@@ -226,8 +226,10 @@ impl<P: Payload> Session<P> {
     /// Only what the user asked for can be refused: `Connect` and `Close` with [`ErrorKind::InvalidState`] or
     /// [`ErrorKind::InvalidInput`], `Send` with [`ErrorKind::Closed`] where no connection is on its way, and with
     /// [`ErrorKind::Overflow`]. Everything else is accepted, and counted where it is stale.
+    // Whoever calls it knows which input it is: inlined, nothing is left of the others.
+    #[inline(always)]
     pub fn handle(&mut self, now: Timestamp, input: Input<P>) -> Result<(), Error> {
-        self.now = self.now.max(now);
+        self.go_on_to(now);
         match input {
             Input::Message { generation, payload } => {
                 if let Some(event) = self.message(generation, payload) {
@@ -283,6 +285,12 @@ impl<P: Payload> Session<P> {
         Ok(())
     }
 
+    /// Time does not go back.
+    #[inline(never)]
+    fn go_on_to(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+    }
+
     /// The same as [`handle`](Self::handle) with [`Input::Message`], for a driver in a hurry: an ordinary event comes
     /// back at once, where otherwise it would be the only output.
     pub(crate) fn receive(&mut self, now: Timestamp, generation: u64, payload: P) -> Option<P> {
@@ -293,7 +301,7 @@ impl<P: Payload> Session<P> {
 
     /// The same as [`handle`](Self::handle) with [`Input::Room`], for a driver that goes on as long as something is written.
     pub(crate) fn write_next(&mut self, now: Timestamp, generation: u64) -> bool {
-        self.now = self.now.max(now);
+        self.go_on_to(now);
         self.room(generation)
     }
 
