@@ -33,7 +33,9 @@ async function createCore(options) {
   const places = Object.entries(functions).map(([name, listener]) => [name, { listener }]);
   const calls = places.map(([name, place]) => [name, (...given) => place.listener(...given)]);
   const edge = new Edge({ WebSocket: socket, ...Object.fromEntries(calls) });
-  const core = Object.assign(new Core(text, edge), { listeners: edge.listeners });
+  const core = new Core(text, edge);
+  const { listeners, channelField } = edge;
+  Object.assign(core, { listeners, channelField });
   return [core, places.map(([, place]) => place)];
 }
 

@@ -186,8 +186,9 @@ export class Edge {
     }
   }
 
-  /** Says where the type stands in a message, and whether any text is one. */
-  reads(field, anyText) {
+  /** Says where the type stands in a message, whether any text is one, and where the channel stands, if the dialect knows any. */
+  reads(field, anyText, channelField) {
+    this.channelField = channelField;
     this.#prefix = `{${JSON.stringify(field)}:"`;
     this.#field = field;
     this.#anyText = anyText;
@@ -286,6 +287,11 @@ export class Edge {
     for (const done of this.#replies.values()) done(error);
     this.#replies.clear();
   }
+}
+
+/** Bytes, which the module copies. */
+export function bytes(value) {
+  return value;
 }
 
 /** Tells a function what came of its question: an error, or a value; never in the middle of something else. */

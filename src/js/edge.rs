@@ -24,7 +24,7 @@ extern "C" {
     pub(super) fn resumption(this: &Edge, session: Option<&str>, last: f64) -> Option<String>;
 
     #[wasm_bindgen(method)]
-    pub(super) fn reads(this: &Edge, field: &str, any_text: bool);
+    pub(super) fn reads(this: &Edge, field: &str, any_text: bool, channel_field: Option<&str>);
 
     #[wasm_bindgen(method)]
     pub(super) fn attach(this: &Edge, socket: &WebSocket, receive: &JsValue);
@@ -57,6 +57,9 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     pub(super) fn end(this: &Edge, error: &JsValue);
+
+    /// A copy of what an array of bytes has.
+    pub(super) fn bytes(value: &JsValue) -> Vec<u8>;
 
     pub(super) fn tell(done: &Function, error: &JsValue, value: &JsValue);
 

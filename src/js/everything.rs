@@ -5,12 +5,6 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(js_class = Client)]
 impl JsClient {
-    /// Where the channel stands in an event; nothing if the dialect knows no channels.
-    #[wasm_bindgen(getter, js_name = channelField)]
-    pub fn channel_field(&self) -> Option<String> {
-        self.channel_field.clone()
-    }
-
     /// Wants the events of a channel.
     pub fn subscribe(&self, channel: &str) -> Result<(), JsValue> {
         self.handle.subscribe(channel.into()).map_err(|error| to_js(&error))

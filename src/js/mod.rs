@@ -22,10 +22,10 @@ use crate::{
 use dispatch::JsDispatch;
 use edge::Edge;
 use error::to_js;
-use js_sys::{Array, Function, Uint8Array};
+use js_sys::{Array, Function};
 use payload::JsPayload;
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 /// A third of the size of the standard library's, which every page would download.
 #[global_allocator]
@@ -35,9 +35,6 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 #[wasm_bindgen(js_name = Client)]
 pub struct JsClient {
     handle: Handle,
-    /// Where the channel stands in an event.
-    #[cfg(feature = "npm-all")]
-    channel_field: Option<String>,
     edge: Rc<Edge>,
 }
 
@@ -52,19 +49,13 @@ impl JsClient {
     fn create(options: &str, edge: Rc<Edge>) -> Result<Self, Error> {
         let options::Read { builder, sequence } = options::read(options, &edge)?;
         let dialect = &builder.settings.dialect;
-        edge.reads(&dialect.type_field, dialect.any_text);
-        #[cfg(feature = "npm-all")]
-        let channel_field = dialect.channels.as_ref().map(|rule| rule.field.clone());
+        let channel_field = dialect.channels.as_ref().map(|rule| &*rule.field);
+        edge.reads(&dialect.type_field, dialect.any_text, channel_field);
         let parts = builder
             .into_parts(sequence.is_some(), |config| SocketConnector::<JsPayload>::with_reader(config, edge.clone()))?;
         let dispatch = JsDispatch(edge.clone());
         let handle = driver::start(parts.settings, sequence, parts.provider, parts.connector, dispatch)?;
-        Ok(Self {
-            handle,
-            #[cfg(feature = "npm-all")]
-            channel_field,
-            edge,
-        })
+        Ok(Self { handle, edge })
     }
 
     /// Starts to connect.
@@ -90,7 +81,7 @@ impl JsClient {
     pub fn send(&self, message: JsValue, options: Option<String>, done: Function) -> Result<f64, JsValue> {
         let message = match message.as_string() {
             Some(text) => Message::Text(text),
-            None => Message::Binary(message.unchecked_into::<Uint8Array>().to_vec()),
+            None => Message::Binary(edge::bytes(&message)),
         };
         let options = options::of_sending(options).map_err(|error| to_js(&error))?;
         let (id, answer) = self.handle.send(message, options);

@@ -8,11 +8,11 @@ export function now() {
   return clock.now();
 }
 
-/** A URL taken apart, a part on each line, where no part has any: scheme, host, path, query, and what is in it of a login. */
-export function splitUrl(text) {
+/** A part of a URL; nothing if it is none. */
+export function urlPart(text, name) {
   try {
-    const { protocol, host, pathname, search, username, password } = new URL(text);
-    return [protocol.slice(0, -1), host, pathname, search, username + password].join('\n');
+    const { protocol, username, password, host, pathname: path, search } = new URL(text);
+    return { scheme: protocol.slice(0, -1), login: username + password, host, path, query: search.slice(1) }[name];
   } catch {
     return undefined;
   }

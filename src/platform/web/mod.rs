@@ -76,12 +76,17 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart, with the browser's own parser.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    let url = split_url(text).ok_or_else(|| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
-    let mut parts = url.split('\n').map(str::to_owned);
-    let mut next = || parts.next().unwrap_or_default();
-    let (scheme, authority, path, query) = (next(), next(), next(), next());
-    let query = query.strip_prefix('?').map(str::to_owned);
-    Ok(UrlParts { scheme, has_credentials: !next().is_empty(), authority, path, query })
+    let part = |name| url_part(text, name);
+    let scheme = part("scheme").ok_or_else(|| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
+    let part = |name| part(name).unwrap_or_default();
+    let query = part("query");
+    Ok(UrlParts {
+        scheme,
+        has_credentials: !part("login").is_empty(),
+        authority: part("host"),
+        path: part("path"),
+        query: if query.is_empty() { None } else { Some(query) },
+    })
 }
 
 /// Refuses settings that a browser cannot do (S1-15).
@@ -121,9 +126,9 @@ extern "C" {
     /// Stops a timer, or a watch.
     fn stop(it: &Function);
 
-    /// The parts of a URL, each on a line.
-    #[wasm_bindgen(js_name = splitUrl)]
-    fn split_url(text: &str) -> Option<String>;
+    /// A part of a URL; nothing if it is none.
+    #[wasm_bindgen(js_name = urlPart)]
+    fn url_part(text: &str, name: &str) -> Option<String>;
 }
 
 /// The calendar: the time since 1970-01-01T00:00:00Z.
