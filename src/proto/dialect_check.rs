@@ -88,6 +88,7 @@ mod tests {
             (r#"{"name":"x"} x"#, "dialect"),
             (r#"{"name":1}"#, "name"),
             (r#"{"name":""}"#, "name"),
+            (r#"{"name":"x","name":"y"}"#, "name"),
             (r#"{"name":"x","typo":1}"#, "typo"),
             (r#"{"name":"x","hello":{"types":[]}}"#, "hello.types"),
             (r#"{"name":"x","hello":{"types":["a",1]}}"#, "hello.types[1]"),
@@ -130,5 +131,8 @@ mod tests {
             let error = Dialect::from_json(json).unwrap_err();
             assert_eq!((error.kind(), error.path()), (ErrorKind::Config, Some(path)), "{json}: {error}");
         }
+        // One part in front of a dialect that was written with all of them, as `to_json` does, is in order.
+        let again = r#"{"name":"x","channels":{"field":"a","subscribe":{}},"channels":null}"#;
+        assert!(Dialect::from_json(again).unwrap().channels.is_some());
     }
 }

@@ -122,18 +122,24 @@ impl<'a> Fields<'a> {
         self.mistake.note(&self.path(name), message);
     }
 
+    /// Where a member stands that is not read yet.
+    fn find(&self, name: &str) -> Option<usize> {
+        let unread = |place: &usize| self.here.read >> place & 1 == 0 && self.here.members[*place].0 == name;
+        (0..self.here.members.len().min(64)).find(unread)
+    }
+
     pub(crate) fn value(&mut self, name: &str) -> Option<&'a Json> {
-        let place = self.here.members.iter().take(64).position(|(other, _)| other == name)?;
+        let place = self.find(name)?;
         self.here.read |= 1 << place;
         Some(&self.here.members[place].1).filter(|value| !matches!(value, Json::Null))
     }
 
-    /// A member that must be there.
-    pub(crate) fn needed(&mut self, name: &str) -> &'a Json {
-        self.value(name).unwrap_or_else(|| {
+    /// Notes that a member is missing that must be there.
+    pub(crate) fn needed(&self, name: &str) {
+        let value = self.find(name).map(|place| &self.here.members[place].1);
+        if matches!(value, None | Some(Json::Null)) {
             self.wrong(name, "is needed");
-            &Json::Null
-        })
+        }
     }
 
     pub(crate) fn json(&mut self, name: &str, place: &mut Option<Json>) {
@@ -143,7 +149,10 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn needed_json(&mut self, name: &str, place: &mut Json) {
-        *place = self.needed(name).clone();
+        self.needed(name);
+        if let Some(value) = self.value(name) {
+            *place = value.clone();
+        }
     }
 
     pub(crate) fn string(&mut self, name: &str) -> Option<&'a String> {
