@@ -131,3 +131,64 @@ impl Drop for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{proto::ErrorKind, test};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(Mutex<u32>);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+
+    fn poll(answer: &mut Answer, woken: &Arc<Woken>) -> Poll<Outcome> {
+        Pin::new(answer).poll(&mut Context::from_waker(&woken.clone().into()))
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_and_finds_the_answer_once() {
+        let (asked, mut answer) = Answer::channel();
+        let woken = Arc::new(Woken::default());
+        assert!(poll(&mut answer, &woken).is_pending() && answer.is_open());
+        assert!(asked.send(Ok(())).is_ok());
+        assert_eq!(*woken.0.lock().unwrap(), 1);
+        assert!(!answer.is_open());
+        assert!(matches!(poll(&mut answer, &woken), Poll::Ready(Ok(()))));
+    }
+
+    #[test]
+    fn one_that_is_dropped_answers_too_and_what_nobody_waits_for_comes_back() {
+        let (asked, mut answer) = Answer::channel();
+        drop(asked);
+        let Poll::Ready(Err(error)) = poll(&mut answer, &Arc::default()) else { panic!("no answer") };
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        let (asked, answer) = Answer::channel();
+        assert!(!asked.is_canceled());
+        drop(answer);
+        assert!(asked.is_canceled());
+        assert!(matches!(asked.send(Ok(())), Err(Ok(()))));
+    }
+
+    #[test]
+    fn a_function_is_told_once_whether_the_answer_was_there_or_comes_later() {
+        for early in [true, false] {
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let place = told.clone();
+            let (asked, answer) = Answer::channel();
+            let mut asked = Some(asked);
+            if early {
+                drop(asked.take());
+            }
+            answer.tell(Box::new(move |outcome| place.lock().unwrap().push(outcome.is_ok())));
+            assert_eq!(told.lock().unwrap().len(), usize::from(early));
+            drop(asked);
+            assert_eq!(*told.lock().unwrap(), [false]);
+        }
+    }
+}

@@ -264,7 +264,10 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 self.closed(done);
             }
             Command::Send(outgoing) => self.send(outgoing),
-            Command::Request { id, message, timeout } => self.give(id, Input::Request { id, message, timeout }),
+            Command::Request { id, message, timeout } => {
+                let result = self.session.handle(self.now, Input::Request { id, message, timeout });
+                self.act_and_settle(id, result);
+            }
             Command::Subscribe(channel) => self.feed(Input::Subscribe { channel }),
             Command::Unsubscribe(channel) => self.feed(Input::Unsubscribe { channel }),
             Command::Withdraw(id) => {
@@ -281,12 +284,12 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     fn send(&mut self, outgoing: Outgoing) {
         let Outgoing { id, message, options, accepted, written } = outgoing;
         self.tickets.add(id, accepted, written);
-        self.give(id, Input::Send { id, message, options });
+        let result = self.session.handle(self.now, Input::Send { id, message, options });
+        self.act_and_settle(id, result);
     }
 
-    /// Gives the session a message of the user's.
-    fn give(&mut self, id: u64, input: Input<C::Payload>) {
-        let result = self.session.handle(self.now, input);
+    /// Does what the session says of a message of the user's.
+    fn act_and_settle(&mut self, id: u64, result: Result<(), Error>) {
         self.act();
         if let Err(error) = result {
             self.settle(id, Err(error));
