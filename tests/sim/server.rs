@@ -133,11 +133,11 @@ impl Kind {
 }
 
 fn with_requests_and_channels(dialect: &Dialect) -> Dialect {
-    let parts = [
-        r#"{"requests":{"id":"rid","reply_types":["reply"],"error":"failed"},"#,
-        r#""channels":{"field":"channel","subscribe":{"sub":"${channel}"},"unsubscribe":{"unsub":"${channel}"}},"#,
-    ];
-    Dialect::from_json(&[&parts.concat(), &dialect.to_json()[1..]].concat()).expect("a dialect")
+    let requests = r#""requests": {"id":"rid","reply_types":["reply"],"error":"failed"}"#;
+    let channels =
+        r#""channels": {"field":"channel","subscribe":{"sub":"${channel}"},"unsubscribe":{"unsub":"${channel}"}}"#;
+    let json = dialect.to_json().replace(r#""requests": null"#, requests).replace(r#""channels": null"#, channels);
+    Dialect::from_json(&json).expect("a dialect")
 }
 
 /// The channel in a frame that is about one, and whether it subscribes.
