@@ -141,12 +141,13 @@ function withoutMessages(bytes) {
   for (const message of MESSAGES) {
     for (const { 0: found, index } of text.matchAll(message)) blank(index, found.length);
   }
-  // A place is a path by its address and length, a line and a column.
-  for (const { at, address, length } of dataOf(out)) {
-    const paths = [...text.slice(at, at + length).matchAll(MESSAGES[0])].map(({ 0: path, index }) => [address + index, path.length]);
-    const word = (place) => out.readUInt32LE(place);
+  // A place is a path by its address and length, a line and a column; it may be in another part of the data than the path.
+  const parts = [...dataOf(out)];
+  const paths = new Map(parts.flatMap(({ at, address, length }) =>
+    [...text.slice(at, at + length).matchAll(MESSAGES[0])].map(({ 0: path, index }) => [address + index, path.length])));
+  for (const { at, length } of parts) {
     for (let place = at; place + 16 <= at + length; place += 4) {
-      if (paths.some(([path, length]) => word(place) === path && word(place + 4) === length)) blank(place, 16);
+      if (paths.get(out.readUInt32LE(place)) === out.readUInt32LE(place + 4)) blank(place, 16);
     }
   }
   return out;
