@@ -4,41 +4,68 @@ import { launchBare } from './bare.mjs';
 import { assert, inFirefox, test } from './harness.mjs';
 import { neverTwo, numbers, ours, own, say, start, whole } from './sharing.mjs';
 
-/** The same in a browser in which pages can crash, freeze, be hidden and be kept. */
+/** Pages of a browser with a client that shares, one after the other. */
+async function tabs(t, browser, options, count) {
+  const pages = [];
+  while (pages.length < count) {
+    const page = await browser.newPage(`${t.peer.http}/tests/web/blank.html`);
+    await page.until(() => globalThis.everwire !== undefined);
+    await page.run(start, options);
+    pages.push(page);
+  }
+  return pages;
+}
+
+/** In a Chromium of its own, in which pages can crash, freeze, be hidden and be kept. */
 async function inBare(t, options, count, run) {
   const browser = await launchBare(['--disable-features=ProcessPerSiteUpToMainFrameThreshold']);
   try {
-    const pages = [];
-    while (pages.length < count) {
-      const page = await browser.newPage(`${t.peer.http}/tests/web/blank.html`);
-      await page.until(() => globalThis.everwire !== undefined);
-      await page.run(start, options);
-      pages.push(page);
-    }
-    await run(pages, browser);
+    await run(await tabs(t, browser, options, count));
   } finally {
     await browser.close();
   }
 }
 
+/** In the Firefox of all tests. */
+async function inFirefoxTabs(t, options, count, run) {
+  const pages = await tabs(t, await t.firefox(), options, count);
+  await run(pages);
+  for (const page of pages) await page.close().catch(() => {});
+}
+
+/** The first of three tabs goes, and the others go on within a second, and have heard all there was. */
+async function goesOn(t, options, [first, second, third], how, go) {
+  say(ours(t, options)[0], 1, 100);
+  for (const page of [second, third]) await page.until(() => globalThis.seen.at(-1) === 100);
+  assert.equal(await first.run(() => globalThis.client.leader), true);
+  const began = Date.now();
+  go();
+  await second.until(() => globalThis.connectedAt.length === 2);
+  const took = (await second.run(() => globalThis.connectedAt[1])) - began;
+  console.log(`     fail-over after a ${how}: ${took} ms`);
+  assert.ok(took < 1000, `${took} ms`);
+  await t.peer.until(() => ours(t, options)[1]?.auth);
+  say(ours(t, options)[1], 101, 200);
+  for (const page of [second, third]) {
+    await page.until(() => globalThis.seen.at(-1) === 200);
+    assert.deepEqual(await page.run(() => globalThis.seen.filter((seen) => typeof seen === 'number')), numbers(1, 200));
+  }
+  neverTwo(t, options);
+}
+
+/** The tab that leads is hidden and loses its socket: the one that is seen has the next. */
+async function givesTheLead(t, options, [first, second]) {
+  await second.show();
+  await first.until(() => document.hidden);
+  assert.equal(await first.run(() => globalThis.client.leader), true);
+  ours(t, options)[0].drop();
+  await second.until(() => globalThis.client.leader && globalThis.client.state === 'connected');
+  neverTwo(t, options);
+}
+
 test('N-10: when the tab that leads crashes, another has the connection within a second', async (t) => {
   const options = own(t);
-  await inBare(t, options, 3, async ([first, second, third]) => {
-    say(ours(t, options)[0], 1, 100);
-    for (const page of [second, third]) await page.until(() => globalThis.seen.at(-1) === 100);
-    const began = Date.now();
-    first.send('Page.crash').catch(() => {});
-    await second.until(() => globalThis.connectedAt.length === 2);
-    const took = (await second.run(() => globalThis.connectedAt[1])) - began;
-    console.log(`     fail-over after a crash: ${took} ms`);
-    assert.ok(took < 1000, `${took} ms`);
-    say(ours(t, options)[1], 101, 200);
-    for (const page of [second, third]) {
-      await page.until(() => globalThis.seen.at(-1) === 200);
-      assert.deepEqual(await page.run(() => globalThis.seen.filter((seen) => typeof seen === 'number')), numbers(1, 200));
-    }
-    neverTwo(t, options);
-  });
+  await inBare(t, options, 3, (pages) => goesOn(t, options, pages, 'crash', () => pages[0].send('Page.crash').catch(() => {})));
 });
 
 test('N-10: a tab that is frozen while it leads gives the connection on, and follows when it wakes', async (t) => {
@@ -66,14 +93,7 @@ test('N-10: a tab that is frozen while it leads gives the connection on, and fol
 
 test('N-10, N-4: a hidden tab whose connection is lost gives the lead to one that is seen', async (t) => {
   const options = own(t);
-  await inBare(t, options, 2, async ([first, second]) => {
-    await second.show();
-    await first.until(() => document.hidden);
-    assert.equal(await first.run(() => globalThis.client.leader), true);
-    ours(t, options)[0].drop();
-    await second.until(() => globalThis.client.leader && globalThis.client.state === 'connected');
-    neverTwo(t, options);
-  });
+  await inBare(t, options, 2, (pages) => givesTheLead(t, options, pages));
 });
 
 test('N-10, N-4: pages that share are kept by the browser, the one that leads and the one that follows', async (t) => {
@@ -172,54 +192,18 @@ test('N-10, S2-13: a tab that was left and comes back has its channels again', a
   });
 });
 
-/** Tabs of Firefox with a client that shares, one after the other. */
-async function inFirefoxTabs(t, options, count, run) {
-  const browser = await t.firefox();
-  const pages = [];
-  while (pages.length < count) {
-    const page = await browser.newPage(`${t.peer.http}/tests/web/blank.html`);
-    await page.until(() => globalThis.everwire !== undefined);
-    await page.run(start, options);
-    pages.push(page);
-  }
-  await run(pages);
-  for (const page of pages) await page.close().catch(() => {});
-}
-
 inFirefox('N-10: three tabs have one connection, and another has it within a second when the one that leads is closed', async (t) => {
   const options = own(t);
-  await inFirefoxTabs(t, options, 3, async ([first, second, third]) => {
-    say(ours(t, options)[0], 1, 100);
-    for (const page of [first, second, third]) await page.until(() => globalThis.seen.at(-1) === 100);
-    assert.deepEqual(await Promise.all([first, second, third].map((page) => page.run(() => globalThis.client.leader))), [true, false, false]);
-    await third.run(() => globalThis.client.send('from a tab that follows'));
+  await inFirefoxTabs(t, options, 3, async (pages) => {
+    await pages[2].run(() => globalThis.client.send('from a tab that follows'));
     await t.peer.until(() => ours(t, options)[0].received.at(-1) === 'from a tab that follows');
-    const began = Date.now();
-    await first.close();
-    await second.until(() => globalThis.connectedAt.length === 2);
-    const took = (await second.run(() => globalThis.connectedAt[1])) - began;
-    console.log(`     fail-over after a closed tab: ${took} ms`);
-    assert.ok(took < 1000, `${took} ms`);
-    await t.peer.until(() => ours(t, options)[1]?.auth);
-    say(ours(t, options)[1], 101, 200);
-    for (const page of [second, third]) {
-      await page.until(() => globalThis.seen.at(-1) === 200);
-      assert.deepEqual(await page.run(() => globalThis.seen.filter((seen) => typeof seen === 'number')), numbers(1, 200));
-    }
-    neverTwo(t, options);
+    await goesOn(t, options, pages, 'closed tab', () => pages[0].close());
   });
 });
 
 inFirefox('N-10, N-4: a hidden tab whose connection is lost gives the lead to one that is seen', async (t) => {
   const options = own(t);
-  await inFirefoxTabs(t, options, 2, async ([first, second]) => {
-    await second.show();
-    await first.until(() => document.hidden);
-    assert.equal(await first.run(() => globalThis.client.leader), true);
-    ours(t, options)[0].drop();
-    await second.until(() => globalThis.client.leader && globalThis.client.state === 'connected');
-    neverTwo(t, options);
-  });
+  await inFirefoxTabs(t, options, 2, (pages) => givesTheLead(t, options, pages));
 });
 
 inFirefox('N-10, N-9: where the dialect resumes no event is lost or doubled when the tab that leads is closed, leaves or loses its socket', async (t) => {
