@@ -162,7 +162,7 @@ export class Edge {
       value = error;
     }
     try {
-      done(failed, value);
+      done(Number(failed), value);
     } catch {
       // Nobody waits any more.
     }

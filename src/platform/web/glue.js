@@ -113,7 +113,7 @@ export const timers = {
 
 /** Calls a function after a time; gives the way to stop that. */
 export function setTimer(run, millis) {
-  return timers.set(run, millis);
+  return timers.set(() => run(0), millis);
 }
 
 /** Stops a timer, or a watch. */
@@ -123,7 +123,7 @@ export function stop(it) {
 
 /** Calls a function in a microtask. */
 export function later(run) {
-  queueMicrotask(run);
+  queueMicrotask(() => run(0));
 }
 
 /** The numbers of what is told of a page. */
