@@ -40,7 +40,12 @@ impl<T> Queue<T> {
             }
             return self.last.pop();
         }
-        self.first.pop()
+        let item = self.first.pop();
+        if self.first.is_empty() {
+            // An idle connection keeps no room for a burst.
+            self.first = Vec::new();
+        }
+        item
     }
 
     /// Takes the one that is wanted, wherever it stands.
