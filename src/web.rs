@@ -1,9 +1,6 @@
 //! What Rust programs on the web get besides: settings that come from the page.
 
-use crate::{
-    client::ClientBuilder,
-    proto::{Error, ErrorKind},
-};
+use crate::{client::ClientBuilder, proto::Error};
 use serde_json::{Map, Value};
 use wasm_bindgen::JsValue;
 
@@ -12,11 +9,10 @@ impl ClientBuilder {
     /// [`param`](Self::param) for each of its members. Web only.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] with the path `params` if it is not an object of values that JSON knows.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with the path `params` if it is not an object of values that JSON knows.
     pub fn js_params(self, params: &JsValue) -> Result<Self, Error> {
-        let params: Map<String, Value> = serde_wasm_bindgen::from_value(params.clone()).map_err(|_| {
-            Error::new(ErrorKind::Config, "must be an object of values that JSON knows").with_path("params")
-        })?;
+        let params: Map<String, Value> = serde_wasm_bindgen::from_value(params.clone())
+            .map_err(|_| Error::wrong("params", "must be an object of values that JSON knows"))?;
         Ok(params.into_iter().fold(self, |builder, (name, value)| builder.param(name, value)))
     }
 }

@@ -297,7 +297,7 @@ impl ClientBuilder {
         let spawner = Spawner::new()?;
         let event_capacity = self.event_capacity;
         if event_capacity == 0 {
-            return Err(wrong("event_capacity", "must be more than 0"));
+            return Err(Error::wrong("event_capacity", "must be more than 0"));
         }
         let max_message_size = self.socket.max_message_size;
         let sequence = self.sequence.take();
@@ -333,23 +333,23 @@ impl ClientBuilder {
             return Err(error);
         }
         if self.socket.max_message_size == 0 {
-            return Err(wrong("max_message_size", "must be more than 0"));
+            return Err(Error::wrong("max_message_size", "must be more than 0"));
         }
         let url = self.url.as_deref().or(self.settings.dialect.url.default.as_deref());
-        let url = url.ok_or_else(|| wrong("url", "is needed"))?;
+        let url = url.ok_or_else(|| Error::wrong("url", "is needed"))?;
         self.settings.url = platform::parse_url(url)?;
         if self.settings.seed == 0 {
             self.settings.seed = platform::seed();
         }
         if self.provider.is_none() && matches!(self.settings.token, TokenSource::Provider) {
-            return Err(wrong("token", "a provider is needed"));
+            return Err(Error::wrong("token", "a provider is needed"));
         }
         let numbered = sequence || self.settings.dialect.resume.as_ref().is_some_and(|rule| rule.sequence.is_some());
         for (path, wanted) in
             [("on_resume", self.settings.on_resume.is_some()), ("resume_from", self.settings.resume_from.is_some())]
         {
             if wanted && !numbered {
-                return Err(wrong(path, "needs events with numbers: set `sequence`"));
+                return Err(Error::wrong(path, "needs events with numbers: set `sequence`"));
             }
         }
         platform::check(&self.settings)?;
@@ -363,8 +363,4 @@ pub(crate) struct Parts<C> {
     pub(crate) settings: Box<Settings>,
     pub(crate) provider: Option<Ask<Result<String, Error>>>,
     pub(crate) connector: C,
-}
-
-fn wrong(path: &str, message: &'static str) -> Error {
-    Error::new(ErrorKind::Config, message).with_path(path)
 }

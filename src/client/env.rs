@@ -1,7 +1,7 @@
 //! Settings from the environment: the variables `WS_*` (S1-1 to S1-11, N-6).
 
 use super::ClientBuilder;
-use crate::proto::{Dialect, Error, ErrorKind, WhenFull};
+use crate::proto::{Dialect, Error, WhenFull};
 use std::{env, time::Duration};
 
 impl ClientBuilder {
@@ -121,7 +121,7 @@ impl Vars<'_> {
         let text = self.text(name)?;
         let value = read(&text);
         if value.is_none() {
-            self.wrong.get_or_insert_with(|| Error::new(ErrorKind::Config, what).with_path(name));
+            self.wrong.get_or_insert_with(|| Error::wrong(name, what));
         }
         value
     }

@@ -1,7 +1,7 @@
 //! Presets (S2-15): settings that belong together.
 
 use super::ClientBuilder;
-use crate::proto::{Error, ErrorKind};
+use crate::proto::Error;
 use std::{fmt, str::FromStr, time::Duration};
 
 /// Settings for a kind of use, for [`ClientBuilder::preset`]. What a preset does not name stays as it was.
@@ -59,9 +59,7 @@ impl FromStr for Preset {
     /// The preset of this name.
     fn from_str(name: &str) -> Result<Self, Error> {
         let known = Preset::ALL.into_iter().find(|preset| preset.as_str() == name);
-        known.ok_or_else(|| {
-            Error::new(ErrorKind::Config, "must be trading, llm_stream, dashboard or minimal").with_path("preset")
-        })
+        known.ok_or_else(|| Error::wrong("preset", "must be trading, llm_stream, dashboard or minimal"))
     }
 }
 

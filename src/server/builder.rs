@@ -9,7 +9,7 @@ use super::{
     sessions::{Retention, Sessions},
     token::Tokens,
 };
-use crate::proto::{Error, ErrorKind};
+use crate::proto::Error;
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -197,7 +197,7 @@ impl ServerBuilder {
         self.check_limits()?;
         let tokens = self.tokens()?;
         if self.api_key.as_deref().is_none_or(str::is_empty) && !self.development {
-            return Err(wrong("api_key", "needed unless in development"));
+            return Err(Error::wrong("api_key", "needed unless in development"));
         }
         Ok(Server {
             shared: Arc::new(Shared {
@@ -217,10 +217,12 @@ impl ServerBuilder {
 
     fn tokens(&self) -> Result<Tokens, Error> {
         match (&self.api_secret, self.development) {
-            (Some(_), true) => Err(wrong("development", "takes any token, so it cannot be combined with api_secret")),
+            (Some(_), true) => {
+                Err(Error::wrong("development", "takes any token, so it cannot be combined with api_secret"))
+            }
             (None, true) => Ok(Tokens::Development),
             (Some(secret), false) if !secret.is_empty() => Ok(Tokens::signed(secret, self.leeway)),
-            _ => Err(wrong("api_secret", "needed unless in development")),
+            _ => Err(Error::wrong("api_secret", "needed unless in development")),
         }
     }
 
@@ -233,7 +235,7 @@ impl ServerBuilder {
             ("retention_time", limits.retention.time),
         ] {
             if value.is_zero() {
-                return Err(wrong(name, "must be more than 0"));
+                return Err(Error::wrong(name, "must be more than 0"));
             }
         }
         for (name, value) in [
@@ -246,15 +248,11 @@ impl ServerBuilder {
             ("max_sessions", limits.retention.max_sessions),
         ] {
             if value == 0 {
-                return Err(wrong(name, "must be more than 0"));
+                return Err(Error::wrong(name, "must be more than 0"));
             }
         }
         Ok(())
     }
-}
-
-fn wrong(setting: &'static str, message: &'static str) -> Error {
-    Error::new(ErrorKind::Config, message).with_path(setting)
 }
 
 #[cfg(test)]

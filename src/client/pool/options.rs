@@ -1,6 +1,6 @@
 //! The bounds of a pool, and what it counts.
 
-use crate::proto::{Error, ErrorKind};
+use crate::proto::Error;
 use std::time::Duration;
 
 /// The bounds of a [`Pool`](super::Pool).
@@ -59,7 +59,7 @@ impl PoolOptions {
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
-        let wrong = |path: &str, message: &'static str| Err(Error::new(ErrorKind::Config, message).with_path(path));
+        let wrong = |path: &str, message: &'static str| Err(Error::wrong(path, message));
         if self.max == 0 {
             return wrong("pool.max", "must be more than 0");
         }

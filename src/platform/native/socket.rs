@@ -91,8 +91,7 @@ impl SocketConnector {
     pub(crate) fn new(config: SocketConfig) -> Result<Self, Error> {
         let options = config.options;
         if options.read_buffer.is_some_and(|bytes| !READ_BUFFERS.contains(&bytes)) {
-            let message = "must be from 512 bytes to 1 MiB";
-            return Err(Error::new(ErrorKind::Config, message).with_path("read_buffer"));
+            return Err(Error::wrong("read_buffer", "must be from 512 bytes to 1 MiB"));
         }
         Ok(Self {
             // Only writing is left to that layer.

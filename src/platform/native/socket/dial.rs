@@ -62,11 +62,8 @@ pub(super) async fn connect(host: &str, port: u16, unreachable: &'static str) ->
 
 fn http_request(request: &DialRequest) -> Result<Request, Error> {
     // The parser's own error may show what it choked on.
-    let mut http = request
-        .url
-        .as_str()
-        .into_client_request()
-        .map_err(|_| Error::new(ErrorKind::Config, "not a WebSocket URL").with_path("url"))?;
+    let mut http =
+        request.url.as_str().into_client_request().map_err(|_| Error::wrong("url", "not a WebSocket URL"))?;
     if let Some(protocols) = protocols(&request.protocols)? {
         http.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocols);
     }
@@ -109,7 +106,7 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
 
 /// Host, port and whether TLS is wanted.
 fn target(http: &Request) -> Result<(String, u16, bool), Error> {
-    let refused = |message| Error::new(ErrorKind::Config, message).with_path("url");
+    let refused = |message| Error::wrong("url", message);
     let secure = match http.uri().scheme_str() {
         Some("wss") => true,
         Some("ws") => false,
@@ -145,7 +142,7 @@ fn handshake_error(error: tungstenite::Error) -> Error {
             Error::new(ErrorKind::Connect, "the connection broke during the handshake").with_source(error)
         }
         // The URL was looked at before; its errors may show it.
-        E::Url(_) => Error::new(ErrorKind::Config, "not a WebSocket URL").with_path("url"),
+        E::Url(_) => Error::wrong("url", "not a WebSocket URL"),
         error => Error::new(ErrorKind::Protocol, "the server's answer is not a WebSocket handshake").with_source(error),
     }
 }

@@ -47,7 +47,7 @@ impl Proxies {
         let Some(matcher) = &self.0 else { return Ok(None) };
         let scheme = if secure { "https" } else { "http" };
         let place = Uri::builder().scheme(scheme).authority(authority(host, port)).path_and_query("/").build();
-        let place = place.map_err(|_| Error::new(ErrorKind::Config, "no host that a proxy knows").with_path("url"))?;
+        let place = place.map_err(|_| Error::wrong("url", "no host that a proxy knows"))?;
         match matcher.intercept(&place) {
             // Only the environment can name one of these.
             Some(proxy) if proxy.uri().scheme_str() != Some("http") => Err(wrong(ONLY_HTTP)),
@@ -66,7 +66,7 @@ fn check(text: &str) -> Result<(), Error> {
 }
 
 fn wrong(message: &'static str) -> Error {
-    Error::new(ErrorKind::Config, message).with_path("proxy")
+    Error::wrong("proxy", message)
 }
 
 async fn tunnel(proxy: &Intercept, host: &str, port: u16) -> Result<TcpStream, Error> {

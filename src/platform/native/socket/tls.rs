@@ -35,7 +35,7 @@ impl Tls {
         let config = match &options.tls_config {
             Some(_) if identity.is_some() || !extra.is_empty() => {
                 let message = "says all about TLS: `root_certificate` and `client_certificate` would be ignored";
-                return Err(Error::new(ErrorKind::Config, message).with_path("tls_config"));
+                return Err(Error::wrong("tls_config", message));
             }
             config => OnceCell::new_with(config.clone()),
         };
@@ -44,8 +44,7 @@ impl Tls {
 
     /// Makes the connection a safe one.
     pub(super) async fn connect(&self, host: String, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
-        let name = ServerName::try_from(host)
-            .map_err(|_| Error::new(ErrorKind::Config, "no host that TLS knows").with_path("url"))?;
+        let name = ServerName::try_from(host).map_err(|_| Error::wrong("url", "no host that TLS knows"))?;
         let config = self.config.get_or_try_init(|| self.load()).await?.clone();
         TlsConnector::from(config).connect(name, tcp).await.map_err(failed)
     }
