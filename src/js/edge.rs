@@ -1,8 +1,8 @@
 //! The JavaScript side of the edge, as `edge.js` has it.
 
-use crate::platform::WebSocket;
 use js_sys::{Array, Function};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use web_sys::WebSocket;
 
 #[wasm_bindgen(module = "/src/js/edge.js")]
 extern "C" {

@@ -2,11 +2,12 @@
 
 use super::edge::{Edge, member, name, release, text};
 use crate::{
-    platform::{FromBrowser, Inbox, WebSocket},
+    platform::{FromBrowser, Inbox},
     proto::{Class, Json, Parts, Payload, decimal},
 };
 use std::{borrow::Cow, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::Closure};
+use web_sys::WebSocket;
 
 /// What stands for the number of a type that has none.
 const MALFORMED: i32 = -1;

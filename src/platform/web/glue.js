@@ -8,16 +8,6 @@ export function now() {
   return clock.now();
 }
 
-/** A part of a URL; nothing if it is none. */
-export function urlPart(text, name) {
-  try {
-    const { protocol, username, password, host, pathname: path, search } = new URL(text);
-    return { scheme: protocol.slice(0, -1), login: username + password, host, path, query: search.slice(1) }[name];
-  } catch {
-    return undefined;
-  }
-}
-
 /** Makes a socket, of the class that is given if there is one; where that is refused: whether the URL or a subprotocol is wrong. */
 export function openSocket(given, url, protocols) {
   try {

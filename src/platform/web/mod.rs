@@ -11,7 +11,7 @@ pub(crate) use options::SocketOptions;
 pub use options::TlsConfig;
 pub(crate) use page::{Watch, watch};
 #[cfg(feature = "npm")]
-pub(crate) use socket::{FromBrowser, Inbox, WebSocket};
+pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
 use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use web_sys::Url;
 
 /// `Send` where threads exist: nothing here.
 pub trait MaybeSend {}
@@ -76,16 +77,13 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart, with the browser's own parser.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    let part = |name| url_part(text, name);
-    let scheme = part("scheme").ok_or_else(|| Error::new(ErrorKind::Config, "is not a URL").with_path("url"))?;
-    let part = |name| part(name).unwrap_or_default();
-    let query = part("query");
+    let url = Url::new(text).map_err(|_| Error::wrong("url", "is not a URL"))?;
     Ok(UrlParts {
-        scheme,
-        has_credentials: !part("login").is_empty(),
-        authority: part("host"),
-        path: part("path"),
-        query: if query.is_empty() { None } else { Some(query) },
+        scheme: url.protocol().trim_end_matches(':').to_owned(),
+        has_credentials: !url.username().is_empty() || !url.password().is_empty(),
+        authority: url.host(),
+        path: url.pathname(),
+        query: url.search().strip_prefix('?').map(str::to_owned),
     })
 }
 
@@ -125,10 +123,6 @@ extern "C" {
 
     /// Stops a timer, or a watch.
     fn stop(it: &Function);
-
-    /// A part of a URL; nothing if it is none.
-    #[wasm_bindgen(js_name = urlPart)]
-    fn url_part(text: &str, name: &str) -> Option<String>;
 }
 
 /// The calendar: the time since 1970-01-01T00:00:00Z.

@@ -18,13 +18,10 @@ use std::{
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
+use web_sys::WebSocket;
 
 #[wasm_bindgen(module = "/src/platform/web/glue.js")]
 extern "C" {
-    /// A socket of the browser's.
-    #[derive(Clone)]
-    pub(crate) type WebSocket;
-
     /// Makes a socket, perhaps of another class; where that is refused: whether the URL or a subprotocol is wrong.
     #[wasm_bindgen(js_name = openSocket)]
     fn open(given: &JsValue, url: &str, protocols: &Array) -> JsValue;
