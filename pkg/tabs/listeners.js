@@ -3,7 +3,7 @@ import { EverwireError, call } from '../dist/everwire.js';
 
 /** Gives an event to its listeners, as text that is parsed if there are any; says what goes wrong. */
 export function deliver(listeners, [type, data], wrong) {
-  const places = listeners.of(type, type);
+  const places = listeners.of(type);
   if (places.length === 0) return;
   let event = data;
   if (typeof data === 'string') {

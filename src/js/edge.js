@@ -231,7 +231,7 @@ export class Edge {
   /** Gives a message to the listeners of its type, and lets go of it. */
   deliver(place, id, parse) {
     const type = name(id, place, this.#field);
-    const places = this.listeners.of(type, id === FORGOTTEN ? undefined : id);
+    const places = this.listeners.of(type);
     let event;
     try {
       if (places.length === 0) return 0;
