@@ -1,4 +1,6 @@
 // The package end to end, imported as a user would, against a server built on the npm package `ws`.
+import { readFile } from 'node:fs/promises';
+import { Listeners } from '../../src/js/listeners.js';
 import { assert, inPage, options, test } from './harness.mjs';
 
 test('importing the package loads nothing and touches nothing', async (t) => {
@@ -75,6 +77,17 @@ test('patterns: one level, many levels, everything; the same order as added', as
     '* call.member.joined', 'call.** call.member.joined', 'call.member.joined call.member.joined',
     '* call', '* emitted',
   ]);
+});
+
+test('S0-19: a pattern fits in JavaScript what it fits in Rust', async () => {
+  const { levels, refused } = JSON.parse(await readFile(new URL('../../src/proto/patterns.json', import.meta.url), 'utf8'));
+  for (const { pattern, fits, fits_not } of levels) {
+    const listeners = new Listeners();
+    listeners.on(pattern, 'place');
+    for (const type of fits) assert.deepEqual(listeners.of(type), ['place'], `${pattern} ${type}`);
+    for (const type of fits_not) assert.deepEqual(listeners.of(type), [], `${pattern} ${type}`);
+  }
+  for (const pattern of refused) assert.throws(() => new Listeners().on(pattern, 'place'), { code: 'invalid-input' }, pattern);
 });
 
 test('an event that nobody listens to is not parsed', async (t) => {
