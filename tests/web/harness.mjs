@@ -72,6 +72,15 @@ const HELPERS = () => {
   };
 };
 
+/** A dialect with requests and channels, over the peer's echo: a hello is whatever comes first. */
+export const MINE = {
+  name: 'mine',
+  first_frame: { cmd: 'emit', frames: ['{"type":"hi","id":"c"}'] },
+  hello: { types: ['hi'], connection_id: 'id' },
+  requests: { id: 'id', error: 'error' },
+  channels: { field: 'channel', subscribe: { subscribe: '${channel}' }, unsubscribe: { unsubscribe: '${channel}' } },
+};
+
 /** Options for the peer that speaks `stream`. */
 export function options(peer, more = {}) {
   return { url: peer.ws, token: 'token', params: { api_key: 'key', user_id: 'alice' }, ...more };

@@ -1,5 +1,5 @@
 // What the tests of shared connections have in common (N-10): options of their own, the sockets the server sees, a tab.
-import { assert, options } from './harness.mjs';
+import { MINE, assert, options } from './harness.mjs';
 
 let last = 0;
 
@@ -35,12 +35,5 @@ export const say = (connection, from, to) => numbers(from, to).forEach((n) => co
 /** A dialect with requests and channels, over the peer's echo. */
 export function whole(t) {
   const { params: { api_key: key } } = own(t);
-  const dialect = {
-    name: 'mine',
-    first_frame: { cmd: 'emit', frames: ['{"type":"hi","id":"c"}'] },
-    hello: { types: ['hi'], connection_id: 'id' },
-    requests: { id: 'id', error: 'error' },
-    channels: { field: 'channel', subscribe: { subscribe: '${channel}' }, unsubscribe: { unsubscribe: '${channel}' } },
-  };
-  return { url: `${t.peer.ws}/mine?api_key=${key}`, dialect, backoffBase: 20, params: { api_key: key } };
+  return { url: `${t.peer.ws}/mine?api_key=${key}`, dialect: MINE, backoffBase: 20, params: { api_key: key } };
 }

@@ -1,14 +1,6 @@
 // What the package has besides holding a connection: the outbox, requests, channels, resume, and the options for them.
-import { assert, inPage, options, test } from './harness.mjs';
+import { MINE, assert, inPage, options, test } from './harness.mjs';
 
-/** A dialect with all of it, over the peer's echo: a hello is whatever comes first. */
-const MINE = {
-  name: 'mine',
-  first_frame: { cmd: 'emit', frames: ['{"type":"hi","id":"c"}'] },
-  hello: { types: ['hi'], connection_id: 'id' },
-  requests: { id: 'id', error: 'error' },
-  channels: { field: 'channel', subscribe: { subscribe: '${channel}' }, unsubscribe: { unsubscribe: '${channel}' } },
-};
 const mine = (peer, more = {}) => ({ url: `${peer.ws}/mine`, dialect: MINE, ...more });
 /** What a connection received, but for the first frame and what its client ordered. */
 const received = ({ received }) => received.slice(1).map((text) => JSON.parse(text)).filter((message) => message.cmd === undefined);
