@@ -403,6 +403,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     }
 
     /// Tells the session, and does what it says. A refusal that nobody waits for is a lifecycle error.
+    // Inlined, as `Session::handle` is: each caller keeps the part for its own input.
     #[inline(always)]
     fn feed(&mut self, input: Input<C::Payload>) {
         let result = self.session.handle(self.now, input);

@@ -103,7 +103,7 @@ impl<P: Payload> Session<P> {
         self.stats.bytes_in += payload.size() as u64;
         let class = payload.classify(&mut self.names);
         if self.link == Link::Hello {
-            self.await_hello(class, payload);
+            self.before_hello(class, payload);
             return None;
         }
         if P::PARTS.resume && self.resume.is_some() {
@@ -121,7 +121,7 @@ impl<P: Payload> Session<P> {
             self.stats.bytes_in += payload.size() as u64;
             self.health.last_received = self.now;
             self.promote();
-            self.await_hello(class, payload);
+            self.before_hello(class, payload);
         } else if role.answer.is_none() && !role.is(Role::REPLY) {
             // An error, or the wrong server: what follows is decided as for any other try.
             self.replace_at_once();
@@ -158,7 +158,7 @@ impl<P: Payload> Session<P> {
     }
 
     /// The first frame: a hello, an error, or the wrong server (S0-6).
-    fn await_hello(&mut self, class: Class, payload: P) {
+    fn before_hello(&mut self, class: Class, payload: P) {
         let role = self.roles.of(class);
         let document = payload.json();
         if let Some(document) = &document {
