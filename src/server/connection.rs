@@ -7,7 +7,8 @@ use super::{
     queue::Pending,
     refusal::Refusal,
     registry::{Order, Registry, Seat},
-    sessions::{Attached, Full, Point, Welcome},
+    session::{Attached, Welcome},
+    sessions::{Full, Point},
     upgrade::Socket,
 };
 use futures::{Sink, SinkExt, Stream, StreamExt};

@@ -27,6 +27,7 @@ mod queue;
 mod recorded;
 mod refusal;
 mod registry;
+mod session;
 mod sessions;
 mod token;
 mod upgrade;

@@ -1,7 +1,7 @@
 //! The dialects the server speaks: where a client's credentials come from, and what the hello and a health check
 //! look like.
 
-use super::{clock, refusal::Refusal, sessions::Welcome};
+use super::{clock, refusal::Refusal, session::Welcome};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;

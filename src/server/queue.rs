@@ -1,6 +1,6 @@
 //! What waits to be written to one client: bounded in messages and in bytes, never waited for.
 
-use super::sessions::Attached;
+use super::session::Attached;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -1,22 +1,17 @@
-//! The sessions of the everwire protocol: each a log of numbered events, kept until they are acknowledged, and one cursor
-//! that writes them. See `docs/PROTOCOL.md`.
+//! The sessions of the everwire protocol: who goes on with which, and when one is forgotten. See `docs/PROTOCOL.md`.
 
 use super::{
     builder::Limits,
-    registry::{Order, Peer, random_id},
+    registry::Peer,
+    session::{Attached, Session, Welcome},
 };
-use crate::{platform::Clock, proto::Timestamp};
-use serde_json::json;
+use crate::platform::Clock;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-
-/// The close code that tells a socket that another one has its session now.
-const TAKEN_OVER: u16 = 4409;
 
 /// How much is kept, and for how long.
 #[derive(Clone)]
@@ -39,46 +34,10 @@ pub(super) struct Sessions {
     clock: Clock,
 }
 
-/// One session.
-pub(super) struct Session {
-    id: String,
-    user_id: String,
-    log: Mutex<Log>,
-    /// Told of everything there may be to write.
-    changed: watch::Sender<()>,
-}
-
-#[derive(Default)]
-struct Log {
-    /// What is kept, as it was published; the first has the number `first`.
-    events: VecDeque<Utf8Bytes>,
-    bytes: usize,
-    first: u64,
-    /// The newest event, and the last one that was written to the socket of now.
-    last: u64,
-    written: u64,
-    /// The highest number of a message of the client, and the one that the client was told.
-    received: u64,
-    told: u64,
-    /// Which socket of its sockets this is, counted from 1.
-    socket: u64,
-    peer: Option<Arc<Peer>>,
-    left_at: Timestamp,
-}
-
 /// What a client asks to go on with.
 pub(super) struct Point<'a> {
     pub(super) session: &'a str,
     pub(super) last: u64,
-}
-
-/// How a client was welcomed.
-pub(super) struct Welcome {
-    pub(super) attached: Attached,
-    pub(super) resumed: bool,
-    /// The newest event, and the highest number of a message that was taken.
-    pub(super) last: u64,
-    pub(super) received: u64,
 }
 
 /// There are as many sessions as there may be, each with a socket.
@@ -105,26 +64,19 @@ impl Sessions {
         let mut sessions = self.lock();
         self.forget_old(&mut sessions, limits.retention.time);
         if let Some(point) = point
-            && let Some(session) = sessions.get(point.session).filter(|session| session.user_id == user_id)
+            && let Some(session) = sessions.get(point.session).filter(|session| session.is_of(user_id))
             && let Some(welcome) = session.resume(peer, point.last)
         {
             return Ok(welcome);
         }
         if sessions.len() >= limits.retention.max_sessions {
-            let longest = sessions.values().filter(|session| !session.log().is_attached());
-            let longest = longest.min_by_key(|session| session.log().left_at).ok_or(Full)?.id.clone();
+            let left = sessions.values().filter_map(|session| Some((session.left_at()?, session.id())));
+            let longest = left.min_by_key(|(at, _)| *at).ok_or(Full)?.1.to_owned();
             sessions.remove(&longest);
         }
-        let log = Log { first: 1, socket: 1, peer: Some(peer.clone()), ..Log::default() };
-        let session = Session {
-            id: random_id(),
-            user_id: user_id.to_owned(),
-            log: Mutex::new(log),
-            changed: watch::Sender::new(()),
-        };
-        let session = Arc::new(session);
-        sessions.insert(session.id.clone(), session.clone());
-        Ok(Welcome { attached: Attached::new(session, 1, 0), resumed: false, last: 0, received: 0 })
+        let (session, welcome) = Session::begin(peer, user_id);
+        sessions.insert(session.id().to_owned(), session);
+        Ok(welcome)
     }
 
     /// Numbers and keeps an event for every session, and gives how many of them are connected.
@@ -136,10 +88,7 @@ impl Sessions {
 
     fn forget_old(&self, sessions: &mut HashMap<String, Arc<Session>>, time: Duration) {
         let now = self.clock.now();
-        sessions.retain(|_, session| {
-            let log = session.log();
-            log.is_attached() || now - log.left_at < time
-        });
+        sessions.retain(|_, session| session.left_at().is_none_or(|at| now - at < time));
     }
 
     /// How many sessions there are, with a socket or without.
@@ -152,177 +101,17 @@ impl Sessions {
     /// Forgets every session, and drops the sockets of those that have one.
     pub(super) fn forget_all(&self) -> usize {
         let sessions = std::mem::take(&mut *self.lock());
-        for session in sessions.values() {
-            if let Some(peer) = &session.log().peer {
-                peer.order(Order::Drop);
-            }
-        }
+        sessions.values().for_each(|session| session.drop_socket());
         sessions.len()
     }
 
     /// The socket has ended; `for_good` if the client wants nothing any more.
     pub(super) fn leave(&self, attached: &Attached, for_good: bool) {
         let mut sessions = self.lock();
-        let mut log = attached.session.log();
-        if log.socket != attached.socket {
-            return; // another socket has the session
-        }
-        log.peer = None;
-        log.left_at = self.clock.now();
-        drop(log);
-        if for_good {
-            sessions.remove(&attached.session.id);
+        if attached.leave(self.clock.now()) && for_good {
+            sessions.remove(attached.id());
         }
     }
-}
-
-impl Session {
-    fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives the session to another socket, if the number can be one of it.
-    fn resume(self: &Arc<Self>, peer: &Arc<Peer>, last: u64) -> Option<Welcome> {
-        let mut log = self.log();
-        if last > log.last {
-            return None;
-        }
-        if let Some(old) = log.peer.replace(peer.clone()) {
-            old.order(Order::close(TAKEN_OVER, "another socket has taken over this session"));
-        }
-        // From here on the reader and the messages of the old socket are strangers.
-        log.socket += 1;
-        log.written = last;
-        log.acknowledge(last);
-        let (newest, received) = (log.last, log.received);
-        log.told = received; // the hello tells it
-        let attached = Attached::new(self.clone(), log.socket, last);
-        Some(Welcome { attached, resumed: true, last: newest, received })
-    }
-
-    /// Numbers and keeps an event; whether there is a socket to write it to.
-    fn keep(&self, text: &Utf8Bytes, retention: &Retention) -> bool {
-        let mut log = self.log();
-        log.last += 1;
-        log.bytes += text.len();
-        log.events.push_back(text.clone());
-        // One that alone is larger than the bound is kept alone, or it could never be written.
-        while log.events.len() > retention.messages || log.bytes > retention.bytes && log.events.len() > 1 {
-            log.forget_first();
-        }
-        self.changed.send_replace(());
-        log.is_attached()
-    }
-}
-
-impl Log {
-    fn is_attached(&self) -> bool {
-        self.peer.is_some()
-    }
-
-    fn forget_first(&mut self) {
-        if let Some(text) = self.events.pop_front() {
-            self.bytes -= text.len();
-            self.first += 1;
-        }
-    }
-
-    fn acknowledge(&mut self, up_to: u64) {
-        while self.first <= up_to && !self.events.is_empty() {
-            self.forget_first();
-        }
-    }
-}
-
-/// A session as the socket sees it that has it, until another one does.
-#[derive(Clone)]
-pub(super) struct Attached {
-    session: Arc<Session>,
-    socket: u64,
-    cursor: u64,
-    changed: watch::Receiver<()>,
-}
-
-impl Attached {
-    fn new(session: Arc<Session>, socket: u64, cursor: u64) -> Self {
-        let changed = session.changed.subscribe();
-        Self { session, socket, cursor, changed }
-    }
-
-    pub(super) fn id(&self) -> &str {
-        &self.session.id
-    }
-
-    /// The log, if this socket still has the session.
-    fn log(&self) -> Option<MutexGuard<'_, Log>> {
-        Some(self.session.log()).filter(|log| log.socket == self.socket)
-    }
-
-    /// The next frame to write. This is the only place that writes events: a replay and what is new cannot overtake each
-    /// other, and an acknowledgement in the middle only shortens the log behind the cursor.
-    pub(super) fn try_next(&mut self) -> Option<Utf8Bytes> {
-        let mut log = self.session.log();
-        if log.socket != self.socket {
-            return None;
-        }
-        if log.told < log.received {
-            log.told = log.received;
-            return Some(json!({"type": "wire.received", "up_to": log.received}).to_string().into());
-        }
-        if self.cursor >= log.last {
-            return None;
-        }
-        if self.cursor + 1 < log.first {
-            let (from, to) = (self.cursor + 1, log.first - 1);
-            (self.cursor, log.written) = (to, to);
-            return Some(json!({"type": "wire.gap", "from": from, "to": to}).to_string().into());
-        }
-        let text = log.events[(self.cursor + 1 - log.first) as usize].clone();
-        self.cursor += 1;
-        log.written = self.cursor;
-        Some(numbered(&text, self.cursor).into())
-    }
-
-    /// The next frame to write, as soon as there is one. Dropping the future loses nothing.
-    pub(super) async fn next(&mut self) -> Utf8Bytes {
-        loop {
-            self.changed.mark_unchanged();
-            if let Some(frame) = self.try_next() {
-                return frame;
-            }
-            self.changed.changed().await.expect("the sender is in self");
-        }
-    }
-
-    /// The client has the events up to this one. What was not written to it cannot have arrived.
-    pub(super) fn acknowledge(&self, up_to: u64) {
-        if let Some(mut log) = self.log().filter(|log| up_to <= log.written) {
-            log.acknowledge(up_to);
-        }
-    }
-
-    /// Takes a numbered message: false for one that came before, or that came on a socket which lost the session.
-    pub(super) fn take(&self, number: u64) -> bool {
-        let Some(mut log) = self.log() else { return false };
-        let is_new = number > log.received;
-        log.received = log.received.max(number);
-        log.told = log.told.min(number.saturating_sub(1)); // a duplicate is answered too
-        drop(log);
-        self.session.changed.send_replace(());
-        is_new
-    }
-}
-
-/// An event with its number at the end, where it is found without reading the document.
-fn numbered(text: &str, number: u64) -> String {
-    let number = number.to_string();
-    let trimmed = text.trim_ascii();
-    let Some(members) = trimmed.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-        // What `publish_text` was given is not looked at; this keeps the numbers whole.
-        return ["{\"data\":", text, ",\"seq\":", &number, "}"].concat();
-    };
-    let comma = if members.trim_ascii().is_empty() { "" } else { "," };
-    ["{", members, comma, "\"seq\":", &number, "}"].concat()
 }
 
 #[cfg(test)]
@@ -379,7 +168,7 @@ mod tests {
         }
         let wanted: Vec<String> = (4..=10).map(|number| format!(r#"{{"n":{number},"seq":{number}}}"#)).collect();
         assert_eq!(all, wanted);
-        assert!(second.attached.log().unwrap().events.is_empty());
+        assert_eq!(second.attached.kept().0, 0);
     }
 
     // SignalR: all messages were dropped after two resumes at once.
@@ -415,8 +204,7 @@ mod tests {
         // A client that reads too slowly has a gap too, and goes on.
         publish(&sessions, 6..=10, &limits);
         assert_eq!(written(&mut again)[..2], [r#"{"from":6,"to":7,"type":"wire.gap"}"#, r#"{"n":8,"seq":8}"#]);
-        let log = again.log().unwrap();
-        assert_eq!((log.events.len(), log.bytes), (3, text(8).len() + text(9).len() + text(10).len()));
+        assert_eq!(again.kept(), (3, text(8).len() + text(9).len() + text(10).len()));
     }
 
     #[test]
@@ -465,17 +253,5 @@ mod tests {
         assert_eq!(sessions.count(&limits), 1);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(sessions.count(&limits), 0);
-    }
-
-    #[test]
-    fn an_event_is_numbered_at_its_end() {
-        for (text, wanted) in [
-            (r#"{"type":"a"}"#, r#"{"type":"a","seq":7}"#),
-            ("{ }", r#"{ "seq":7}"#),
-            (" {\"a\":{}} \n", r#"{"a":{},"seq":7}"#),
-            ("[1]", r#"{"data":[1],"seq":7}"#),
-        ] {
-            assert_eq!(numbered(text, 7), wanted);
-        }
     }
 }
