@@ -181,6 +181,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             self.tell_failures();
             let ended = self.orphaned && self.session.state().is_end();
             if ended || !busy {
+                self.let_pass();
                 self.publish();
                 return if ended { Poll::Ready(()) } else { Poll::Pending };
             }
@@ -206,6 +207,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 },
                 Poll::Ready(Incoming::Alive) => self.feed(Input::Alive { generation }),
                 Poll::Ready(Incoming::Pong) => self.feed(Input::Pong { generation }),
+                Poll::Ready(Incoming::Passed(passed)) => self.feed(Input::Passed { generation, passed }),
                 Poll::Ready(Incoming::Closed(info)) => {
                     self.socket = self.successor.take();
                     self.feed(Input::Closed { generation, info });
@@ -214,6 +216,16 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
             }
         }
         true
+    }
+
+    /// Where it concerns nobody but the listeners what comes next, it may go to them without the session, until something is due.
+    fn let_pass(&mut self) {
+        let Some((_, socket)) = &mut self.socket else { return };
+        let until = match self.session.lets_pass() {
+            true => self.session.next_timeout().unwrap_or(Timestamp::NEVER),
+            false => Timestamp::default(),
+        };
+        socket.let_pass(self.now, until);
     }
 
     /// Reads the first message of the socket that takes the place of the other.

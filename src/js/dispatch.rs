@@ -33,9 +33,7 @@ impl Drop for JsDispatch {
 
 impl Dispatch<JsPayload> for JsDispatch {
     fn event(&mut self, payload: JsPayload, failures: &mut Vec<Error>) {
-        let id = payload.id();
-        let (place, parse) = payload.into_place();
-        match self.0.deliver(place, id, parse) {
+        match self.0.deliver(payload.into_place()) {
             DELIVERED => {}
             NOT_JSON => failures.push(Error::new(ErrorKind::Decode, "an event is not JSON")),
             threw => {
@@ -51,10 +49,9 @@ impl Dispatch<JsPayload> for JsDispatch {
         let id = id as f64;
         match answer {
             Ok(payload) if self.0.expects(id) => {
-                let (place, parse) = payload.into_place();
-                self.0.reply(id, &JsValue::UNDEFINED, place, parse);
+                self.0.reply(id, &JsValue::UNDEFINED, payload.into_place());
             }
-            Err(error) if self.0.expects(id) => self.0.reply(id, &to_js(&error), NO_REPLY, false),
+            Err(error) if self.0.expects(id) => self.0.reply(id, &to_js(&error), NO_REPLY),
             answer => return Some(answer),
         }
         None

@@ -1,105 +1,24 @@
-// The JavaScript side of the edge: finds the type of an event on the JavaScript string itself, and calls the listeners.
-// So an event never enters the memory of the wasm module, which knows it by a few numbers, and one that nobody listens to is
-// never parsed.
+// The JavaScript side of the edge: what a message is to the module is seen on the JavaScript string itself, and listeners are
+// called here. So an event never enters the memory of the wasm module, and one that nobody listens to is never parsed.
 import { now } from '../platform/web/glue.js';
-import { keep, option, present } from './error.js';
+import { keep as keepValue, option, present } from './error.js';
 import { Listeners, call, report } from './listeners.js';
+import { keep, open, raw, release, typeAt, typeOf } from './messages.js';
 
-/** What stands for a type that has no number: no JSON document; not remembered, because too many others are; none at all. */
-const MALFORMED = -1;
-const FORGOTTEN = -2;
-const UNTYPED = -3;
-/** So many types are remembered: a server that makes up types without end cannot fill the memory. */
-const MOST_TYPES = 4096;
-/** And so many that look alike. */
-const MOST_ALIKE = 64;
+export { member, raw, release } from './messages.js';
+
 /** The type of a document that has none. */
 const UNKNOWN = 'unknown';
-/** What a message is: a JSON text, one that had to be parsed for its type, text that is no JSON, bytes. */
-const JSON_TEXT = 0;
-const DOCUMENT = 1;
-const TEXT = 2;
-const BINARY = 3;
+/** What a message is to the session, if it is none of the control messages, which have their numbers from zero. */
+const EVENT = -1;
+const UNTYPED = -2;
+const MALFORMED = -3;
+const BINARY = -4;
 
-/** The types, by their numbers; and the numbers, by a few letters of the type, so that it is found without being cut out. */
-const names = [];
-const numbers = Array.from({ length: 256 }, () => []);
+const NOTHING = [];
 
-/** Where to look for the type that stands there in a text. */
-function like(text, start, end) {
-  const letters = text.charCodeAt(start) ^ (text.charCodeAt((start + end) >> 1) << 4) ^ (text.charCodeAt(end - 1) << 2);
-  return numbers[(letters ^ (end - start)) & 255];
-}
-
-/** The number of the type that stands there in a text, if it has one. */
-function find(text, start, end) {
-  for (const id of like(text, start, end)) {
-    const name = names[id];
-    if (name.length === end - start && text.startsWith(name, start)) return id;
-  }
-  return undefined;
-}
-
-/** The number of a type, if there are any left. */
-function number(name) {
-  const id = find(name, 0, name.length);
-  if (id !== undefined) return id;
-  const alike = like(name, 0, name.length);
-  if (names.length >= MOST_TYPES || alike.length >= MOST_ALIKE) return FORGOTTEN;
-  alike.push(names.length);
-  // A part of a text keeps all of it in memory; the name of a member is a text of its own.
-  const [own] = Object.keys({ [name]: 0 });
-  return names.push(own) - 1;
-}
-
-/** The messages that the module holds, which knows them by their places; and the documents of those that were parsed. */
-const messages = [];
-const documents = [];
-const free = [];
-
-function keepMessage(message) {
-  const place = free.length > 0 ? free.pop() : messages.length;
-  messages[place] = message;
-  return place;
-}
-
-/** Lets go of a message. */
-export function release(place) {
-  messages[place] = documents[place] = undefined;
-  free.push(place);
-}
-
-/** The text of a message; of bytes there is none. */
-export function text(place) {
-  const message = messages[place];
-  return typeof message === 'string' ? message : undefined;
-}
-
-/** The type of a message, by its number where it has one. */
-export function name(id, place, field) {
-  if (id >= 0) return names[id];
-  if (id !== FORGOTTEN) return UNKNOWN;
-  return (documents[place] ?? JSON.parse(messages[place]))[field];
-}
-
-/** What a message says, which is parsed if it was not yet. */
-function open(place, parse) {
-  const document = documents[place];
-  if (document !== undefined) return document;
-  return parse ? JSON.parse(messages[place]) : messages[place];
-}
-
-/** The member at a path of a message. */
-export function member(place, path) {
-  let value;
-  try {
-    value = documents[place] = open(place, true);
-  } catch {
-    // What is no JSON has no members.
-  }
-  for (const name of path.split('.')) value = value?.[name];
-  return value;
-}
+/** Whether nobody but one listener wants a message, who takes it as it came: then it need not be parsed. */
+const alone = (places) => places.length === 1 && places[0].raw;
 
 /** What `deliver` answers: the text is no JSON, or how many listeners threw. */
 const NOT_JSON = -1;
@@ -137,9 +56,16 @@ export class Edge {
   listeners = new Listeners();
   #given;
   #replies = new Map();
+  /** What the listeners of messages threw that have been given to them already. */
+  #failed = new Map();
   #field;
   #prefix;
   #anyText;
+  #control = new Map();
+  /** Until when the events of which socket may pass the session by, and how many have, their bytes, and when the last one came. */
+  #until = 0;
+  #passing;
+  #passed = [0, 0, 0];
 
   /** `given` are the functions among the options: `token`, `sequence`, `onResume`, and `WebSocket` for another than the page's own. */
   constructor(given) {
@@ -171,7 +97,7 @@ export class Edge {
   /** The number that the user's function gives for a message; that of an event without one is not followed. */
   numbered(place) {
     try {
-      return this.#given.sequence(open(place, true));
+      return this.#given.sequence(open(place));
     } catch (error) {
       report(error);
     }
@@ -194,57 +120,105 @@ export class Edge {
     this.#anyText = anyText;
   }
 
-  /** Gives every message: its place, the number of its type, what it is, its size, and the time. */
-  attach(socket, receive) {
+  /** Says what the next control type is: the session sees all messages of these. */
+  controls(type) {
+    this.#control.set(type, this.#control.size);
+  }
+
+  #class(type) {
+    return this.#control.get(type) ?? EVENT;
+  }
+
+  /** Gives every message of at most this size that is not let pass: its place, what it is, and its size. */
+  attach(socket, maxSize, receive) {
     const prefix = this.#prefix;
     const start = prefix.length;
     socket.onmessage = ({ data }) => {
-      const place = keepMessage(data);
-      if (typeof data !== 'string') return receive(place, UNTYPED, BINARY, data.byteLength, now());
+      if (typeof data !== 'string') return receive(keep(data, undefined, data), BINARY, data.byteLength);
       // Where the type comes first, no more of the text is looked at than its end.
       const end = data.startsWith(prefix) && data.endsWith('}') ? data.indexOf('"', start) : -1;
-      if (end < 0) return this.#parse(place, data, receive);
-      // A type that is known is plain.
-      let id = find(data, start, end);
-      if (id === undefined) {
-        const type = data.slice(start, end);
-        if (type.includes('\\')) return this.#parse(place, data, receive);
-        id = number(type);
-      }
-      receive(place, id, JSON_TEXT, data.length, now());
+      const type = end < 0 ? undefined : typeAt(data, start, end);
+      if (type === undefined) return this.#parse(data, receive);
+      const kind = this.#class(type);
+      const mayPass = kind === EVENT && this.#passing === socket && data.length <= maxSize;
+      if (!mayPass || !this.#pass(data, type, receive)) receive(keep(data, type), kind, data.length);
     };
   }
 
-  #parse(place, text, receive) {
-    let value;
+  #parse(text, receive) {
+    let document;
     try {
-      value = JSON.parse(text);
+      document = JSON.parse(text);
     } catch {
-      return receive(place, this.#anyText ? UNTYPED : MALFORMED, TEXT, text.length, now());
+      return receive(keep(text, undefined, text), this.#anyText ? UNTYPED : MALFORMED, text.length);
     }
-    documents[place] = value;
-    const typed = typeof value === 'object' && value !== null && Object.hasOwn(value, this.#field);
-    const type = typed ? value[this.#field] : undefined;
-    receive(place, typeof type === 'string' ? number(type) : UNTYPED, DOCUMENT, text.length, now());
+    const own = typeof document === 'object' && document !== null && Object.hasOwn(document, this.#field);
+    const type = own && typeof document[this.#field] === 'string' ? document[this.#field] : undefined;
+    receive(keep(text, type, document), type === undefined ? UNTYPED : this.#class(type), text.length);
+  }
+
+  /** Lets the ordinary events of a socket pass the session by, for so many milliseconds. */
+  letPass(socket, millis) {
+    this.#passing = socket;
+    this.#until = now() + millis;
+  }
+
+  /** What has passed and is not told yet: how many messages, their bytes, and when the last one came. */
+  passed(which) {
+    return this.#passed[which];
+  }
+
+  toldPassed() {
+    this.#passed.fill(0);
+  }
+
+  /** Gives an event to its listeners that the session does not see; false where it must, for something is due or wrong. */
+  #pass(text, type, receive) {
+    const time = now();
+    if (time >= this.#until) return false;
+    const places = this.listeners.of(type);
+    if (places.length > 0) {
+      let event;
+      try {
+        event = alone(places) ? text : JSON.parse(text);
+      } catch {
+        return false;
+      }
+      const failures = call(places, event, type);
+      if (failures.length > 0) {
+        const place = keep(text, type);
+        this.#failed.set(place, failures);
+        receive(place, EVENT, text.length);
+        return true;
+      }
+    }
+    const passed = this.#passed;
+    passed[0] += 1;
+    passed[1] += text.length;
+    passed[2] = time;
+    return true;
   }
 
   /** Gives a message to the listeners of its type, and lets go of it. */
-  deliver(place, id, parse) {
-    const type = name(id, place, this.#field);
+  deliver(place) {
+    const failures = this.#failed.get(place) ?? this.#deliver(place, typeOf(place) ?? UNKNOWN);
+    this.#failed.delete(place);
+    release(place);
+    if (failures === undefined) return NOT_JSON;
+    for (const failure of failures) thrown.push(keepValue(failure));
+    return failures.length;
+  }
+
+  #deliver(place, type) {
     const places = this.listeners.of(type);
+    if (places.length === 0) return NOTHING;
     let event;
     try {
-      if (places.length === 0) return 0;
-      // Who is alone and takes messages as they came needs none of them parsed.
-      event = places[0].raw && places.length === 1 ? messages[place] : open(place, parse);
+      event = alone(places) ? raw(place) : open(place);
     } catch {
-      return NOT_JSON;
-    } finally {
-      release(place);
+      return undefined;
     }
-    const failures = call(places, event, type);
-    for (const failure of failures) thrown.push(keep(failure));
-    return failures.length;
+    return call(places, event, type);
   }
 
   /** Tells a step of the life cycle: its type, two texts, two numbers, and an error. */
@@ -273,11 +247,11 @@ export class Edge {
   }
 
   /** Tells the reply to a request: what is wrong, or a message, which is let go of. */
-  reply(id, error, place, parse) {
+  reply(id, error, place) {
     const done = this.#replies.get(id);
     this.#replies.delete(id);
     if (error !== undefined) return done(error);
-    const value = open(place, parse);
+    const value = open(place);
     release(place);
     done(undefined, value);
   }

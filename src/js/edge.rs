@@ -27,10 +27,23 @@ extern "C" {
     pub(super) fn reads(this: &Edge, field: &str, any_text: bool, channel_field: Option<&str>);
 
     #[wasm_bindgen(method)]
-    pub(super) fn attach(this: &Edge, socket: &WebSocket, receive: &JsValue);
+    pub(super) fn controls(this: &Edge, kind: &str);
 
     #[wasm_bindgen(method)]
-    pub(super) fn deliver(this: &Edge, place: u32, id: i32, parse: bool) -> i32;
+    pub(super) fn attach(this: &Edge, socket: &WebSocket, max_size: usize, receive: &JsValue);
+
+    #[wasm_bindgen(method, js_name = letPass)]
+    pub(super) fn let_pass(this: &Edge, socket: &WebSocket, millis: f64);
+
+    /// What has passed and is not told yet: how many messages (0), their bytes (1), and when the last one came (2).
+    #[wasm_bindgen(method)]
+    pub(super) fn passed(this: &Edge, which: u32) -> f64;
+
+    #[wasm_bindgen(method, js_name = toldPassed)]
+    pub(super) fn told_passed(this: &Edge);
+
+    #[wasm_bindgen(method)]
+    pub(super) fn deliver(this: &Edge, place: u32) -> i32;
 
     #[wasm_bindgen(method)]
     pub(super) fn step(
@@ -53,7 +66,7 @@ extern "C" {
     pub(super) fn forgo(this: &Edge, id: f64);
 
     #[wasm_bindgen(method)]
-    pub(super) fn reply(this: &Edge, id: f64, error: &JsValue, place: u32, parse: bool);
+    pub(super) fn reply(this: &Edge, id: f64, error: &JsValue, place: u32);
 
     #[wasm_bindgen(method)]
     pub(super) fn end(this: &Edge, error: &JsValue);
@@ -72,9 +85,7 @@ extern "C" {
 
     pub(super) fn counted(numbers: &[f64]) -> JsValue;
 
-    pub(super) fn text(place: u32) -> Option<String>;
-
-    pub(super) fn name(id: i32, place: u32, field: &str) -> String;
+    pub(super) fn raw(place: u32) -> JsValue;
 
     pub(super) fn release(place: u32);
 

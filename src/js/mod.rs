@@ -17,13 +17,13 @@ use crate::{
     driver::{self, DISCONNECT},
     handle::Handle,
     platform::SocketConnector,
-    proto::{Error, Message},
+    proto::{Error, Message, Payload, control_types},
 };
 use dispatch::JsDispatch;
 use edge::Edge;
 use error::to_js;
 use js_sys::{Array, Function};
-use payload::JsPayload;
+use payload::{JsPayload, untold};
 use std::rc::Rc;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
@@ -51,6 +51,9 @@ impl JsClient {
         let dialect = &builder.settings.dialect;
         let channel_field = dialect.channels.as_ref().map(|rule| &*rule.field);
         edge.reads(&dialect.type_field, dialect.any_text, channel_field);
+        for kind in control_types(dialect, JsPayload::PARTS) {
+            edge.controls(&kind);
+        }
         let parts = builder
             .into_parts(sequence.is_some(), |config| SocketConnector::<JsPayload>::with_reader(config, edge.clone()))?;
         let dispatch = JsDispatch(edge.clone());
@@ -153,6 +156,10 @@ impl JsClient {
 
     /// What was counted, without the names.
     pub fn stats(&self) -> JsValue {
-        values::stats(&self.handle.stats())
+        let mut stats = self.handle.stats();
+        if let Some(passed) = untold(&self.edge) {
+            stats.pass(passed, stats.at);
+        }
+        values::stats(&stats)
     }
 }

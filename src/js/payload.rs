@@ -1,21 +1,21 @@
-//! A message that stays in JavaScript: wasm knows it by its place there and the number that its type has.
+//! A message that stays in JavaScript: wasm knows it by its place there, and by what it is to the session.
 
-use super::edge::{Edge, member, name, release, text};
-use crate::{
-    platform::{FromBrowser, Inbox},
-    proto::{Class, Json, Parts, Payload, decimal},
+use super::{
+    edge::{Edge, member, raw, release},
+    values::millis,
 };
-use std::{borrow::Cow, rc::Rc};
+use crate::{
+    platform::{FromBrowser, Inbox, since},
+    proto::{Class, Json, Parts, Passed, Payload, decimal},
+};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 use wasm_bindgen::{JsValue, prelude::Closure};
 use web_sys::WebSocket;
 
-/// What stands for the number of a type that has none.
-const MALFORMED: i32 = -1;
-const UNTYPED: i32 = -3;
-
-/// What a message is.
-const JSON_TEXT: u32 = 0;
-const BINARY: u32 = 3;
+/// What `edge.js` says of a message that is none of the control messages, which have their numbers from zero.
+const EVENT: i32 = -1;
+const UNTYPED: i32 = -2;
+const MALFORMED: i32 = -3;
 
 /// Whether the entry of the package is the one that leaves nothing out.
 const EVERYTHING: bool = cfg!(feature = "npm-all");
@@ -25,37 +25,6 @@ pub(super) fn whole(value: &JsValue) -> Option<u64> {
     match value.as_f64() {
         Some(number) => Some(number as u64).filter(|whole| *whole as f64 == number),
         None => decimal::read(value.as_string()?.as_bytes()),
-    }
-}
-
-/// What the types are to the session.
-pub(crate) struct Names {
-    field: String,
-    control: Vec<String>,
-    /// By the number of the type.
-    classes: Vec<Option<Class>>,
-}
-
-impl Names {
-    fn class(&mut self, id: i32, place: &Place) -> Class {
-        // A type that is not remembered has no number.
-        let Ok(number) = usize::try_from(id) else { return self.find(id, place) };
-        if number >= self.classes.len() {
-            self.classes.resize(number + 1, None);
-        }
-        match self.classes[number] {
-            Some(class) => class,
-            None => {
-                let class = self.find(id, place);
-                self.classes[number] = Some(class);
-                class
-            }
-        }
-    }
-
-    fn find(&self, id: i32, place: &Place) -> Class {
-        let name = name(id, place.0, &self.field);
-        self.control.iter().position(|control| *control == name).map_or(Class::Event, Class::Control)
     }
 }
 
@@ -71,72 +40,81 @@ impl Drop for Place {
 /// A message of the browser's.
 pub(crate) struct JsPayload {
     place: Place,
-    /// The number of the type.
-    id: i32,
-    kind: u32,
+    class: i32,
     size: usize,
 }
 
 impl JsPayload {
-    /// The number of its type.
-    pub(super) fn id(&self) -> i32 {
-        self.id
-    }
-
     /// The number that a function of the user's gives for it.
     pub(super) fn number_by(&self, edge: &Edge) -> Option<u64> {
         whole(&edge.numbered(self.place.0))
     }
 
-    /// Where it is, for somebody who lets go of it, and whether it must be parsed first.
-    pub(super) fn into_place(self) -> (u32, bool) {
+    /// Where it is, for somebody who lets go of it.
+    pub(super) fn into_place(self) -> u32 {
         let place = self.place.0;
         std::mem::forget(self.place);
-        (place, self.kind == JSON_TEXT)
+        place
     }
+}
+
+/// What has passed the session by and is not told yet, if anything has.
+pub(super) fn untold(edge: &Edge) -> Option<Passed> {
+    let messages = edge.passed(0) as u64;
+    (messages > 0).then(|| Passed { messages, bytes: edge.passed(1) as u64, since: since(edge.passed(2)) })
 }
 
 impl FromBrowser for JsPayload {
     type Reader = Rc<Edge>;
-    type Handler = Closure<dyn Fn(u32, i32, u32, u32, f64)>;
+    type Handler = Closure<dyn Fn(u32, i32, u32)>;
 
     fn given(edge: &Rc<Edge>) -> JsValue {
         JsValue::clone(edge)
     }
 
     fn attach(edge: &Rc<Edge>, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {
-        let handler = Closure::<dyn Fn(u32, i32, u32, u32, f64)>::new(move |place, id, kind, size, time| {
+        let max_size = inbox.max_message_size();
+        let handler = Closure::<dyn Fn(u32, i32, u32)>::new(move |place, class, size| {
             // A message that is not taken is let go of, too.
             let (place, size) = (Place(place), size as usize);
-            inbox.take(time, size, move || Self { place, id, kind, size });
+            inbox.take(size, move || Self { place, class, size });
         });
-        edge.attach(web, handler.as_ref());
+        edge.attach(web, max_size, handler.as_ref());
         handler
+    }
+
+    fn let_pass(edge: &Rc<Edge>, web: &WebSocket, time: Duration) {
+        edge.let_pass(web, millis(time));
+    }
+
+    fn take_passed(edge: &Rc<Edge>) -> Option<Passed> {
+        let passed = untold(edge)?;
+        edge.told_passed();
+        Some(passed)
     }
 }
 
 impl Payload for JsPayload {
-    type Names = Names;
+    /// The types are looked up in JavaScript.
+    type Names = ();
 
     /// A page does not ping, and the lean entry of the package does without the largest parts.
     const PARTS: Parts =
         Parts { ping: false, handshake: false, resume: EVERYTHING, channels: EVERYTHING, ..Parts::ALL };
 
-    fn names(field: &str, control: &[String], _any_text: bool) -> Names {
-        Names { field: field.to_owned(), control: control.to_vec(), classes: Vec::new() }
-    }
+    fn names(_field: &str, _control: &[String], _any_text: bool) {}
 
-    fn classify(&mut self, names: &mut Names) -> Class {
-        match self.id {
-            MALFORMED => Class::Malformed,
-            UNTYPED if self.kind == BINARY => Class::Binary,
+    fn classify(&mut self, (): &mut ()) -> Class {
+        match self.class {
+            EVENT => Class::Event,
             UNTYPED => Class::Untyped,
-            id => names.class(id, &self.place),
+            MALFORMED => Class::Malformed,
+            class => usize::try_from(class).map_or(Class::Binary, Class::Control),
         }
     }
 
     fn json(&self) -> Option<Json> {
-        Json::parse(&text(self.place.0)?)
+        Json::parse(&raw(self.place.0).as_string()?)
     }
 
     fn number(&self, path: &str) -> Option<u64> {

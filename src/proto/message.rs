@@ -2,7 +2,7 @@
 
 use super::{dialect::member, error::Error, json::Json, resume};
 use serde_json::Value;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 /// A message to the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,6 +111,17 @@ pub struct CloseInfo {
     pub reason: String,
     /// What broke, where something did.
     pub error: Option<Error>,
+}
+
+/// Ordinary events that passed the session by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// How many.
+    pub messages: u64,
+    /// Their bytes (in a browser: UTF-16 units).
+    pub bytes: u64,
+    /// How long ago the last one came.
+    pub since: Duration,
 }
 
 /// What the session needs to know of a message that came in. The payload itself may stay where it is:

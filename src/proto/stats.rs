@@ -1,6 +1,6 @@
 //! What a session counted.
 
-use super::{state::State, time::Timestamp};
+use super::{message::Passed, state::State, time::Timestamp};
 use std::time::Duration;
 
 /// A snapshot of what a client counted and measured (S2-11). Counters count over all its connections and never go back.
@@ -90,6 +90,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Counts what passed the session by, as of this time.
+    pub(crate) fn pass(&mut self, passed: Passed, now: Timestamp) {
+        self.messages_in += passed.messages;
+        self.bytes_in += passed.bytes;
+        self.events += passed.messages;
+        self.last_message_at = self.last_message_at.max(Some(now - passed.since));
+    }
+
     /// The age of the current connection; `None` while there is none.
     pub fn connection_age(&self) -> Option<Duration> {
         self.connected_at.map(|connected| self.at - connected)

@@ -12,7 +12,7 @@ pub struct Timestamp(u64);
 
 impl Timestamp {
     /// The end of time, for what is not to happen.
-    pub(super) const NEVER: Self = Self(u64::MAX);
+    pub(crate) const NEVER: Self = Self(u64::MAX);
 
     /// The moment that lies this long after the session was made.
     pub const fn after_start(elapsed: Duration) -> Self {
@@ -44,6 +44,14 @@ impl Add<Duration> for Timestamp {
 
     fn add(self, duration: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Timestamp;
+
+    fn sub(self, duration: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(nanos(duration)))
     }
 }
 

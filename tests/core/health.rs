@@ -3,7 +3,7 @@
 use super::{bed::*, test};
 use everwire::{
     State,
-    proto::{Dialect, Input, NetworkChange, Settings},
+    proto::{Dialect, Input, NetworkChange, Passed, Settings},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -67,6 +67,51 @@ fn any_frame_is_a_sign_of_life() {
     bed.text(2, HELLO);
     let did = bed.pass(35 * SECOND - Duration::from_millis(1));
     assert!(backed_off(&did).is_none(), "{did:?}");
+}
+
+// S0-9, N-11: what goes to its listeners without the session is a sign of life, as old as it is, and counted.
+#[test]
+fn events_that_pass_the_session_by_are_a_sign_of_life() {
+    let mut bed = Bed::connected(with_static_token());
+    assert!(bed.session.lets_pass());
+    bed.pass(24 * SECOND);
+    let before = *bed.session.stats();
+    let passed = Passed { messages: 3, bytes: 90, since: 4 * SECOND };
+    bed.give(Input::Passed { generation: 1, passed });
+    assert_eq!(bed.drain(), []);
+    let stats = *bed.session.stats();
+    assert_eq!((stats.messages_in, stats.events), (before.messages_in + 3, before.events + 3));
+    assert_eq!((stats.bytes_in, stats.last_message_at), (before.bytes_in + 90, Some(bed.now - 4 * SECOND)));
+    // An older one does not take back what is known.
+    bed.give(Input::Passed { generation: 1, passed: Passed { since: 20 * SECOND, ..passed } });
+    let did = bed.pass(31 * SECOND - Duration::from_millis(1));
+    assert!(backed_off(&did).is_none(), "{did:?}");
+    let did = bed.pass(Duration::from_millis(1));
+    assert_eq!(did[..3], [Did::Abort(1), Did::State(State::Disconnected), Did::Disconnected]);
+    // What passed an old connection by says nothing of the new one.
+    bed.next_timer();
+    bed.give(Input::Opened { generation: 2 });
+    bed.drain();
+    bed.text(2, HELLO);
+    bed.pass(10 * SECOND);
+    bed.give(Input::Passed { generation: 1, passed: Passed { since: Duration::ZERO, ..passed } });
+    assert!(backed_off(&bed.pass(25 * SECOND)).is_some());
+}
+
+// N-11: before the hello, and from the close on, every message is the session's.
+#[test]
+fn events_pass_an_open_connection_alone() {
+    let mut bed = Bed::new(with_static_token());
+    assert!(!bed.session.lets_pass());
+    bed.give(Input::Connect);
+    let generation = dialled(&bed.drain());
+    bed.give(Input::Opened { generation });
+    bed.drain();
+    assert!(!bed.session.lets_pass());
+    bed.text(generation, HELLO);
+    assert!(bed.session.lets_pass());
+    bed.close();
+    assert!(!bed.session.lets_pass());
 }
 
 // Stream: an interval over 25 s or a grace under 1 s makes a healthy socket kill itself.

@@ -176,6 +176,13 @@ impl Book {
         must(message.deadline.is_some() && matches!(message.stage, Stage::Written(_)), "(3) an answer nobody asked for")
     }
 
+    /// Whether somebody waits for the answer to this request.
+    pub(crate) fn awaits(&self, id: u64) -> bool {
+        self.open
+            .get(&id)
+            .is_some_and(|message| message.deadline.is_some() && matches!(message.stage, Stage::Written(_)))
+    }
+
     /// The connection is lost: what was to be answered over it fails, unless it is sent again.
     pub(crate) fn lost(&self) -> Verdict {
         let left = self.open.values().any(|message| matches!(message.stage, Stage::Written(_)));

@@ -6,12 +6,13 @@ use super::{
     link::{End, Wire},
     seen::Seen,
     server::{self, Kind},
-    world::{Event, Feeding, World},
+    world::{Event, Feeding, Untold, World},
 };
 use everwire::{
     ErrorKind, Message, ResumeMode, State,
-    proto::{Cause, Input, Lifecycle, Output, Timestamp},
+    proto::{Cause, Input, Lifecycle, Output, Passed, Timestamp},
 };
+use serde_json::Value;
 
 impl World {
     /// Tells the session what happened, and does what it says.
@@ -19,6 +20,7 @@ impl World {
         if self.trace {
             eprintln!("{:>12.3?} {input:?}", self.now);
         }
+        self.tell_passed();
         let ended = self.rules.state.is_end() && !matches!(input, Input::Connect | Input::Close { .. });
         let Feeding { event, numbered, .. } = self.feeding;
         self.feeding = Feeding { timeout: matches!(input, Input::Timeout), event, numbered, ..Feeding::default() };
@@ -53,6 +55,45 @@ impl World {
         }
     }
 
+    /// Whether a message is an ordinary event that goes to the listener without the session: many a driver gives it all of them.
+    pub(crate) fn passes(&mut self, wire: u64, text: &str) -> bool {
+        let due = self.session.next_timeout().is_some_and(|due| due <= Timestamp::after_start(self.now));
+        if self.served() != Some(wire) || !self.session.lets_pass() || due || !self.random.chance(70) {
+            return false;
+        }
+        let document: Value = serde_json::from_str(text).unwrap_or_default();
+        document["type"].as_str().is_some_and(|name| !self.control.iter().any(|control| control == name))
+    }
+
+    /// Gives an event to the listener, of which the session is told later.
+    pub(crate) fn lets_pass(&mut self, wire: u64, text: &str, seen: &mut Seen) {
+        self.rules.waited = None;
+        self.rules.check(!self.rules.book.awaits(server::mine(text)), "(3) a reply passes whoever waits for it");
+        if let Some((wire, number)) = server::event_number(text) {
+            self.rules.delivers(wire, number);
+        }
+        if let Some((epoch, seq)) = server::numbered(text).filter(|_| self.rules.kind == Kind::Everwire) {
+            self.rules.holds(self.listener.event(epoch, seq));
+        }
+        self.heard += 1;
+        seen.events += 1;
+        seen.passed += 1;
+        let untold = self.untold.get_or_insert_default();
+        self.rules.check(untold.messages == 0 || untold.wire == wire, "events passed on two connections at once");
+        untold.wire = wire;
+        untold.messages += 1;
+        untold.bytes += text.len() as u64;
+        untold.at = self.now;
+    }
+
+    /// Before anything else the session learns what has passed.
+    fn tell_passed(&mut self) {
+        let Some(Untold { wire, messages, bytes, at }) = self.untold.take() else { return };
+        let passed = Passed { messages, bytes, since: self.now - at };
+        let told = self.session.handle(Timestamp::after_start(self.now), Input::Passed { generation: wire, passed });
+        self.rules.check(told.is_ok() && self.session.poll().is_none(), "what has passed asks for nothing");
+    }
+
     /// The socket that a driver offers when it has room: the session must know whether it is the right one.
     fn socket(&self) -> Option<u64> {
         let open = || self.wires.iter().find(|(_, wire)| wire.client == End::Open).map(|(wire, _)| *wire);
@@ -81,6 +122,7 @@ impl World {
     pub(crate) fn counts(&self) {
         let stats = self.session.stats();
         self.rules.holds(self.rules.book.counts(stats.outbox_messages, stats.outbox_bytes, stats.outbox_overflows));
+        self.rules.check(stats.events == self.heard, "an event is not counted, or counted twice");
         let settled = !self.rules.state.is_end() || self.rules.book.is_empty();
         self.rules.check(settled, "(3) a message or a request has not settled");
     }
@@ -175,6 +217,7 @@ impl World {
             }
             Output::Event(event) => {
                 seen.events += 1;
+                self.heard += 1;
                 self.feeding.delivered += 1;
                 self.numbered();
                 let text = event.text().unwrap_or_default();

@@ -315,6 +315,12 @@ impl World {
         }
         let up = !stale && self.rules.up_on(wire);
         let kind = self.rules.kind;
+        if let Frame::Event(_, text) | Frame::Text(text) = &frame
+            && up
+            && self.passes(wire, text)
+        {
+            return self.lets_pass(wire, text, seen);
+        }
         let (text, code) = match frame {
             Frame::Pong => return self.fact(wire, stale, Input::Pong { generation: wire }, seen),
             Frame::Ping => return self.fact(wire, stale, Input::Alive { generation: wire }, seen),

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Seen {
     pub(crate) connected: BTreeMap<&'static str, u64>,
     pub(crate) events: u64,
+    /// Those that passed the session by.
+    pub(crate) passed: u64,
     pub(crate) stale: u64,
     pub(crate) written: u64,
     pub(crate) timeouts: u64,
@@ -46,6 +48,7 @@ impl Seen {
             *sum += count;
         }
         self.events += other.events;
+        self.passed += other.passed;
         self.stale += other.stale;
         self.written += other.written;
         self.timeouts += other.timeouts;
@@ -72,6 +75,7 @@ impl Seen {
         assert!(self.connected.len() == Kind::ALL.len(), "{self:?}");
         assert!(self.connected.values().all(|count| *count > schedules / 2), "{self:?}");
         assert!(self.events > schedules * 10 && self.stale > schedules && self.written > schedules, "{self:?}");
+        assert!(self.passed > schedules * 5, "{self:?}");
         assert!(self.timeouts > schedules / 10 && self.fetches > schedules / 5, "{self:?}");
         assert!(self.breaks > schedules / 10 && self.renewals > schedules / 20, "{self:?}");
         assert!(self.overlaps > schedules / 20 && self.resumes > schedules / 4, "{self:?}");

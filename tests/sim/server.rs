@@ -132,8 +132,13 @@ impl Kind {
     }
 }
 
+/// In Stream's two dialects any event may be a reply, by its id.
 fn with_requests_and_channels(dialect: &Dialect) -> Dialect {
-    let requests = r#""requests": {"id":"rid","reply_types":["reply"],"error":"failed"}"#;
+    let any = matches!(&*dialect.name, "stream" | "stream-v1");
+    let requests = match any {
+        true => r#""requests": {"id":"rid","error":"failed"}"#,
+        false => r#""requests": {"id":"rid","reply_types":["reply"],"error":"failed"}"#,
+    };
     let channels =
         r#""channels": {"field":"channel","subscribe":{"sub":"${channel}"},"unsubscribe":{"unsub":"${channel}"}}"#;
     let json = dialect.to_json().replace(r#""requests": null"#, requests).replace(r#""channels": null"#, channels);

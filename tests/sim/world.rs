@@ -12,7 +12,10 @@ use super::{
 };
 use everwire::{
     ErrorKind, OutboxRule, ResumeMode, State, WhenFull,
-    proto::{BackoffRule, BreakerRule, Input, Secret, Session, Settings, Timestamp, TokenSource, UrlParts},
+    proto::{
+        BackoffRule, BreakerRule, Input, Parts, Secret, Session, Settings, Timestamp, TokenSource, UrlParts,
+        control_types,
+    },
 };
 use serde_json::json;
 use std::{
@@ -75,6 +78,12 @@ pub(crate) struct World {
     plans: u64,
     /// What the session is being told, and what came of it.
     pub(crate) feeding: Feeding,
+    /// The events that passed the session by and that it is not told of yet.
+    pub(crate) untold: Option<Untold>,
+    /// The types that the session must see all messages of.
+    pub(crate) control: Vec<String>,
+    /// How many events the listener was given.
+    pub(crate) heard: u64,
     /// Why the last input was refused that was.
     pub(crate) refusal: ErrorKind,
     pub(crate) trace: bool,
@@ -92,6 +101,16 @@ pub(crate) struct Feeding {
     pub(crate) outputs: u32,
     pub(crate) aborts: u32,
     pub(crate) delivered: u32,
+}
+
+/// Events that passed a session by.
+#[derive(Default)]
+pub(crate) struct Untold {
+    pub(crate) wire: u64,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// When the last one came.
+    pub(crate) at: Duration,
 }
 
 struct Planned {
@@ -167,6 +186,9 @@ impl World {
             agenda: BinaryHeap::new(),
             plans: 0,
             feeding: Feeding::default(),
+            untold: None,
+            control: control_types(&kind.dialect(), Parts::ALL),
+            heard: 0,
             refusal: ErrorKind::Closed,
             trace,
         };

@@ -9,6 +9,7 @@ import './api.test.mjs';
 import './package.test.mjs';
 import './foreign.test.mjs';
 import './backpressure.test.mjs';
+import './edge.test.mjs';
 import './firefox.test.mjs';
 import './life.test.mjs';
 import './memory.test.mjs';

@@ -14,10 +14,9 @@ pub(crate) use page::{Watch, watch};
 pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
-use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
+use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts, text::pieces};
 use js_sys::Function;
 use std::{
-    cell::Cell,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -25,7 +24,6 @@ use std::{
     time::Duration,
 };
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use web_sys::Url;
 
 /// `Send` where threads exist: nothing here.
 pub trait MaybeSend {}
@@ -77,13 +75,15 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart, with the browser's own parser.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    let url = Url::new(text).map_err(|_| Error::wrong("url", "is not a URL"))?;
+    let parts = url_parts(text).ok_or_else(|| Error::wrong("url", "is not a URL"))?;
+    let mut parts = pieces(&parts, b'\n').map(str::to_owned);
+    let mut part = || parts.next().unwrap_or_default();
     Ok(UrlParts {
-        scheme: url.protocol().trim_end_matches(':').to_owned(),
-        has_credentials: !url.username().is_empty() || !url.password().is_empty(),
-        authority: url.host(),
-        path: url.pathname(),
-        query: url.search().strip_prefix('?').map(str::to_owned),
+        scheme: part(),
+        has_credentials: !part().is_empty(),
+        authority: part(),
+        path: part(),
+        query: Some(part()).filter(|query| !query.is_empty()),
     })
 }
 
@@ -123,6 +123,10 @@ extern "C" {
 
     /// Stops a timer, or a watch.
     fn stop(it: &Function);
+
+    /// Scheme, login, host, path and query of a URL, a line each; nothing if it is none.
+    #[wasm_bindgen(js_name = urlParts)]
+    fn url_parts(text: &str) -> Option<String>;
 }
 
 /// The calendar: the time since 1970-01-01T00:00:00Z.
@@ -135,16 +139,10 @@ pub(crate) fn unix_time() -> Duration {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(f64);
 
-thread_local! {
-    /// When the browser's event that is being handled came.
-    static EVENT: Cell<Option<f64>> = const { Cell::new(None) };
-}
-
-/// Handles an event of the browser's, for which time stands still: the clock is not asked again.
-fn at_time(time: f64, handle: impl FnOnce()) {
-    EVENT.set(Some(time));
-    handle();
-    EVENT.set(None);
+/// How long ago this moment of the browser's clock was.
+#[cfg(feature = "npm")]
+pub(crate) fn since(time: f64) -> Duration {
+    Clock(time).now() - Timestamp::default()
 }
 
 impl Clock {
@@ -153,9 +151,8 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        let time = EVENT.get().unwrap_or_else(performance_now);
         // A float becomes a whole number without going below zero or over the end.
-        Timestamp::after_start(Duration::from_micros(((time - self.0) * 1000.0) as u64))
+        Timestamp::after_start(Duration::from_micros(((performance_now() - self.0) * 1000.0) as u64))
     }
 }
 

@@ -3,15 +3,18 @@
 //! The handlers are closures that the socket owns. They put what comes in into an inbox and wake the driver; before they
 //! are dropped they are detached, so that the browser can never call one that is gone.
 
-use super::{Bytes, Callback, Clock, Sleep, Text, at_time, callback, task};
+use super::{Bytes, Callback, Clock, Sleep, Text, callback, task};
 use crate::{
-    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, Payload, queue::Queue},
+    proto::{
+        CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, Passed, Payload, Timestamp, queue::Queue,
+    },
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
 use js_sys::{Array, JsString, Uint8Array};
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
+    mem,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -63,7 +66,7 @@ const INBOX_LIMIT: usize = 1 << 16;
 /// How a message of the browser's becomes a payload: Rust programs copy it, the JavaScript edge leaves it where it is.
 pub(crate) trait FromBrowser: Payload + 'static {
     /// What it takes to read messages, the same for all sockets of a client.
-    type Reader: Clone + 'static;
+    type Reader: Clone + Unpin + 'static;
     /// The closure that the browser calls. It lives as long as the socket.
     type Handler: Unpin + 'static;
 
@@ -74,16 +77,25 @@ pub(crate) trait FromBrowser: Payload + 'static {
 
     /// Puts the messages of a socket into the inbox.
     fn attach(reader: &Self::Reader, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler;
+
+    /// Lets ordinary events of this socket go to their listeners without the inbox, until this time has passed or any other
+    /// message comes.
+    fn let_pass(_reader: &Self::Reader, _web: &WebSocket, _time: Duration) {}
+
+    /// What went that way since this was asked last.
+    fn take_passed(_reader: &Self::Reader) -> Option<Passed> {
+        None
+    }
 }
 
 impl FromBrowser for Event<Text, Bytes> {
     type Reader = ();
-    type Handler = Closure<dyn Fn(JsValue, i32, f64)>;
+    type Handler = Closure<dyn Fn(JsValue, i32)>;
 
     fn attach((): &(), web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler {
-        let handler = Closure::<dyn Fn(JsValue, i32, f64)>::new(move |data: JsValue, size: i32, time| {
+        let handler = Closure::<dyn Fn(JsValue, i32)>::new(move |data: JsValue, size: i32| {
             let (length, is_text) = if size < 0 { (-1 - size, false) } else { (size, true) };
-            inbox.take(time, length.unsigned_abs() as usize, || {
+            inbox.take(length.unsigned_abs() as usize, || {
                 if is_text {
                     Event::from_text(String::from(data.unchecked_into::<JsString>()).into())
                 } else {
@@ -138,6 +150,7 @@ impl<P: FromBrowser> Connector for SocketConnector<P> {
 /// One socket of the browser's, with its handlers.
 pub(crate) struct Socket<P: FromBrowser> {
     web: WebSocket,
+    reader: P::Reader,
     shared: Rc<RefCell<Shared<P>>>,
     /// Runs while the browser has too much to write.
     full: Option<Sleep>,
@@ -157,6 +170,10 @@ struct Shared<P> {
     inbox: Queue<P>,
     end: Option<CloseInfo>,
     waker: Option<Waker>,
+    /// Until when events may pass the session by.
+    passing: Timestamp,
+    /// Whether some may have since that was asked last.
+    untold: bool,
 }
 
 impl<P: FromBrowser> Socket<P> {
@@ -171,9 +188,11 @@ impl<P: FromBrowser> Socket<P> {
             inbox: Queue::default(),
             end: None,
             waker: None,
+            passing: Timestamp::default(),
+            untold: false,
         }));
         let handlers = Handlers::attach(&web, &shared, reader);
-        Ok(Self { web, shared, full: None, _handlers: handlers })
+        Ok(Self { web, reader: reader.clone(), shared, full: None, _handlers: handlers })
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -201,6 +220,11 @@ impl<P: FromBrowser> Transport for Socket<P> {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<P>> {
         let mut shared = self.shared.borrow_mut();
+        if mem::take(&mut shared.untold)
+            && let Some(passed) = P::take_passed(&self.reader)
+        {
+            return Poll::Ready(Incoming::Passed(passed));
+        }
         if let Some(payload) = shared.inbox.pop() {
             return Poll::Ready(Incoming::Message(payload));
         }
@@ -243,6 +267,14 @@ impl<P: FromBrowser> Transport for Socket<P> {
     /// The browser writes by itself, and writes all of it before it closes.
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
+    }
+
+    fn let_pass(&mut self, now: Timestamp, until: Timestamp) {
+        let mut shared = self.shared.borrow_mut();
+        if mem::replace(&mut shared.passing, until) != until {
+            P::let_pass(&self.reader, &self.web, until - now);
+        }
+        shared.untold = until > now;
     }
 
     fn close(&mut self, code: u16, reason: &str) {
@@ -291,9 +323,14 @@ pub(crate) struct Inbox<P> {
 }
 
 impl<P: FromBrowser> Inbox<P> {
-    /// Takes a message that came at this time, and runs the driver. One that is too large, or one too many, ends the
-    /// connection instead.
-    pub(crate) fn take(&self, time: f64, size: usize, message: impl FnOnce() -> P) {
+    /// The largest message that is taken.
+    #[cfg_attr(not(feature = "npm"), allow(dead_code))]
+    pub(crate) fn max_message_size(&self) -> usize {
+        self.shared.borrow().max_message_size
+    }
+
+    /// Takes a message, and runs the driver. One that is too large, or one too many, ends the connection instead.
+    pub(crate) fn take(&self, size: usize, message: impl FnOnce() -> P) {
         let taken = self.shared.borrow_mut().take(size, message);
         if let Err(error) = taken {
             close(&self.socket, 1009, error.message());
@@ -301,7 +338,7 @@ impl<P: FromBrowser> Inbox<P> {
         }
         let waker = self.shared.borrow().waker.clone();
         if let Some(waker) = waker {
-            at_time(time, || task::at_once(&waker));
+            task::at_once(&waker);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::{
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
     json::Json,
-    message::{Class, Parts, Payload},
+    message::{Class, Parts, Passed, Payload},
     server_error::{self, ServerError},
     template,
 };
@@ -87,6 +87,11 @@ impl Roles {
     }
 }
 
+/// The types of a dialect's control messages, in the order in which a payload [classifies](Payload::classify) them.
+pub fn control_types(dialect: &Dialect, parts: Parts) -> Vec<String> {
+    Roles::new(dialect, parts).types
+}
+
 impl<P: Payload> Session<P> {
     /// Takes a message. An ordinary event is given back: it is for the listeners.
     pub(super) fn message(&mut self, generation: u64, mut payload: P) -> Option<P> {
@@ -110,6 +115,24 @@ impl<P: Payload> Session<P> {
             return self.follow(class, payload);
         }
         self.sort(class, payload)
+    }
+
+    /// Whether an ordinary event concerns nobody but its listeners: then it may go to them at once, and an
+    /// [`Input::Passed`](super::Input::Passed) tells of it before whatever comes next. It may not after the time at which
+    /// something is [due](Self::next_timeout), for whatever comes off a socket does what is due.
+    pub fn lets_pass(&self) -> bool {
+        let numbered = P::PARTS.resume && self.resume.is_some();
+        let replies = self.settings.dialect.requests.as_ref();
+        let asked =
+            P::PARTS.requests && !self.requests.is_empty() && replies.is_some_and(|rule| rule.reply_types.is_empty());
+        self.link == Link::Up && !numbered && !asked
+    }
+
+    pub(super) fn passed(&mut self, generation: u64, passed: Passed) {
+        self.stats.pass(passed, self.now);
+        if generation == self.generation {
+            self.health.last_received = self.health.last_received.max(self.now - passed.since);
+        }
     }
 
     /// The first frame of the connection that is to take the place of this one. With the hello it does.

@@ -23,6 +23,7 @@ mod settings;
 mod subscribing;
 mod vocabulary;
 
+pub use incoming::control_types;
 pub use settings::{Settings, TokenSource};
 pub use vocabulary::{Input, NetworkChange, Output, PageChange};
 
@@ -236,6 +237,7 @@ impl<P: Payload> Session<P> {
                     self.outputs.push(Output::Event(event));
                 }
             }
+            Input::Passed { generation, passed } => self.passed(generation, passed),
             Input::Alive { generation } if self.is_successor(generation) => {}
             Input::Alive { generation } => {
                 if self.is_current(generation, &[Link::Hello, Link::Up, Link::Closing]) {

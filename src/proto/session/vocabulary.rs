@@ -3,7 +3,7 @@
 use super::super::{
     error::Error,
     lifecycle::Lifecycle,
-    message::{CloseInfo, DialRequest, Message, Negotiated},
+    message::{CloseInfo, DialRequest, Message, Negotiated, Passed},
     outbox::SendOptions,
     secret::Secret,
 };
@@ -89,6 +89,13 @@ pub enum Input<P> {
         generation: u64,
         /// The message.
         payload: P,
+    },
+    /// Ordinary events went to their listeners without the session, which had [let](super::Session::lets_pass) them.
+    Passed {
+        /// On which socket.
+        generation: u64,
+        /// What there was of them.
+        passed: Passed,
     },
     /// A sign of life that is no message: a ping or a pong.
     Alive {
