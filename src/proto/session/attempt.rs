@@ -15,9 +15,32 @@ use super::super::{
     url::HIDDEN,
 };
 use super::{Link, Output, Session, TokenSource};
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 impl<P: Payload> Session<P> {
+    pub(super) fn connect(&mut self) -> Result<(), Error> {
+        if !self.state.is_end() {
+            return Err(in_use(self.state));
+        }
+        for step in mem::take(&mut self.clamped) {
+            self.tell(step);
+        }
+        self.attempt = 0;
+        self.refreshed = false;
+        self.lost_at = None;
+        self.backoff.reset();
+        self.set_state(State::Connecting);
+        // A breaker that is open stays open, whoever asks; and without a network there is nothing to try.
+        match !self.outlook.offline && self.held_back().is_zero() {
+            true => self.begin_attempt(),
+            false if P::PARTS.resilience && !self.outlook.offline => {
+                self.back_off(Error::new(ErrorKind::Connect, "the circuit breaker is open"), None)
+            }
+            false => self.back_off(Error::new(ErrorKind::Connect, "there is no network"), None),
+        }
+        Ok(())
+    }
+
     /// The next try. The token comes before the dial: a server waits for the first frame for a short time only.
     pub(super) fn begin_attempt(&mut self) {
         self.attempt += 1;
@@ -302,4 +325,10 @@ impl<P: Payload> Session<P> {
         self.link = Link::None;
         self.fail(error, action);
     }
+}
+
+/// The answer to a `connect` that comes too early (S0-20).
+pub(crate) fn in_use(state: State) -> Error {
+    let message = ["the client is ", state.as_str(), " already; close it first"].concat();
+    Error::new(ErrorKind::InvalidState, message)
 }

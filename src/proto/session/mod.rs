@@ -7,11 +7,13 @@
 //! ```
 //!
 //! `vocabulary` has the inputs and outputs, `settings` holds what it needs to know, `attempt` brings a connection up,
-//! `incoming` reads its frames, `health` sees whether the server is still there, `outlook` what the world is like, `outcome` decides what follows a failure,
-//! `sending` holds what the user sends until it can be written, `subscribing` tells the server which channels are wanted,
-//! `resuming` lets a new connection go on where the old one broke, `overlap` replaces one that grows old.
+//! `incoming` reads its frames, `health` sees whether the server is still there, `outlook` what the world is like, `outcome`
+//! decides what follows a failure, `closing` ends it at the user's word, `sending` holds what the user sends until it can be
+//! written, `subscribing` tells the server which channels are wanted, `resuming` lets a new connection go on where the old one
+//! broke, `overlap` replaces one that grows old.
 
 mod attempt;
+mod closing;
 mod health;
 mod incoming;
 mod outcome;
@@ -27,14 +29,16 @@ pub use incoming::control_types;
 pub use settings::{Settings, TokenSource};
 pub use vocabulary::{Input, NetworkChange, Output, PageChange};
 
+pub(crate) use attempt::in_use;
+pub(crate) use closing::check_close;
+
 use super::{
     backoff::Backoff,
     breaker::Breaker,
     channels::Channels,
-    decimal::decimal,
     error::{Error, ErrorKind},
     json::Json,
-    lifecycle::{Cause, Lifecycle, Side},
+    lifecycle::{Cause, Lifecycle},
     message::{Message, Negotiated, Payload},
     outbox::Outbox,
     queue::Queue,
@@ -52,7 +56,7 @@ use health::Health;
 use incoming::Roles;
 use outlook::Outlook;
 use overlap::Successor;
-use std::{mem, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How far the current connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,9 +134,6 @@ pub struct Session<P: Payload> {
 /// How soon after the network is back a try may begin: drawn at random below this, for others are back too.
 const RETURN_SPREAD: Duration = Duration::from_millis(500);
 
-/// The longest reason a close frame has room for.
-pub(crate) const MAX_CLOSE_REASON: usize = 123;
-
 impl<P: Payload> Session<P> {
     /// A session that is idle.
     ///
@@ -190,35 +191,6 @@ impl<P: Payload> Session<P> {
             session.follow_numbers();
         }
         Ok(session)
-    }
-
-    /// Finds the number of an event by a function instead of by the dialect's path. Without a rule in the dialect, numbers
-    /// follow one another without a hole.
-    pub fn set_sequence(&mut self, sequence: Sequence<P>) {
-        if P::PARTS.resume {
-            self.sequence = Some(sequence);
-            self.follow_numbers();
-        }
-    }
-
-    fn follow_numbers(&mut self) {
-        let Settings { dialect, resume, resume_from, .. } = &self.settings;
-        self.resume = Some(Box::new(Resume::new(dialect.clone(), *resume, resume_from.as_ref())));
-    }
-
-    /// Where a connection that begins now would go on; nothing in it where there is nothing to go on with.
-    pub fn resume_point(&self) -> Option<ResumePoint> {
-        if !P::PARTS.resume {
-            return None;
-        }
-        self.resume.as_ref().map(|resume| resume.point())
-    }
-
-    /// Brings a point up to date, for a driver that shows it.
-    pub(crate) fn note_point(&self, point: &mut ResumePoint) {
-        if let Some(resume) = self.resume.as_ref().filter(|_| P::PARTS.resume) {
-            resume.note_point(point);
-        }
     }
 
     /// Tells the session what happened, and when. Time that goes back is taken as standing still.
@@ -400,73 +372,6 @@ impl<P: Payload> Session<P> {
         current
     }
 
-    fn connect(&mut self) -> Result<(), Error> {
-        if !self.state.is_end() {
-            return Err(in_use(self.state));
-        }
-        for step in mem::take(&mut self.clamped) {
-            self.tell(step);
-        }
-        self.attempt = 0;
-        self.refreshed = false;
-        self.lost_at = None;
-        self.backoff.reset();
-        self.set_state(State::Connecting);
-        // A breaker that is open stays open, whoever asks; and without a network there is nothing to try.
-        match !self.outlook.offline && self.held_back().is_zero() {
-            true => self.begin_attempt(),
-            false if P::PARTS.resilience && !self.outlook.offline => {
-                self.back_off(Error::new(ErrorKind::Connect, "the circuit breaker is open"), None)
-            }
-            false => self.back_off(Error::new(ErrorKind::Connect, "there is no network"), None),
-        }
-        Ok(())
-    }
-
-    /// Ends for good, whatever is under way (S0-21).
-    fn close(&mut self, code: u16, reason: String, dropped: bool) -> Result<(), Error> {
-        check_close(code, &reason)?;
-        self.closing = if dropped { Cause::Dropped } else { Cause::ByUser };
-        if matches!(self.state, State::Closed | State::Failed | State::Disconnecting) {
-            return Ok(());
-        }
-        self.for_good = dropped || code == 1000;
-        match self.state {
-            State::Idle | State::BackingOff => {
-                self.end(self.closing.clone());
-                return Ok(());
-            }
-            _ => self.set_state(State::Disconnecting),
-        }
-        self.drop_successor();
-        self.timers.stop_all();
-        match self.link {
-            Link::Hello | Link::Up => {
-                if P::PARTS.channels {
-                    self.channels.disconnected();
-                }
-                self.write_all();
-                self.link = Link::Closing;
-                self.connection_id = None;
-                self.count_connected();
-                self.arm(Timer::Close, self.settings.close_timeout);
-                self.tell_closing(code, &reason, Side::Client);
-                self.outputs.push(Output::Close { generation: self.generation, code, reason });
-            }
-            _ => {
-                self.abort(1000, "client disconnect");
-                self.end(self.closing.clone());
-            }
-        }
-        Ok(())
-    }
-
-    fn tell_closing(&mut self, code: u16, reason: &str, by: Side) {
-        if P::PARTS.records {
-            self.tell(Lifecycle::Closing { code, reason: Arc::from(reason), by });
-        }
-    }
-
     /// The connection has ended: its time is added to that of those before.
     fn count_connected(&mut self) {
         if let Some(since) = self.stats.connected_at.take() {
@@ -525,24 +430,4 @@ impl<P: Payload> Session<P> {
             }
         }
     }
-}
-
-/// The answer to a `connect` that comes too early (S0-20).
-pub(crate) fn in_use(state: State) -> Error {
-    let message = ["the client is ", state.as_str(), " already; close it first"].concat();
-    Error::new(ErrorKind::InvalidState, message)
-}
-
-/// What may be sent in a close frame: a browser allows no other codes (see the WebSocket API's `close`).
-pub(crate) fn check_close(code: u16, reason: &str) -> Result<(), Error> {
-    if code != 1000 && !(3000..=4999).contains(&code) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            ["close code ", &decimal(code.into()), " is not 1000 or 3000 to 4999"].concat(),
-        ));
-    }
-    if reason.len() > MAX_CLOSE_REASON {
-        return Err(Error::new(ErrorKind::InvalidInput, "a close reason has at most 123 bytes"));
-    }
-    Ok(())
 }
