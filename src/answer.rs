@@ -1,6 +1,6 @@
 //! A question to the driver, and its answer. It always comes: a driver that goes away answers too.
 
-use crate::{handle::gone, platform::Told, proto::Error};
+use crate::{platform::Told, proto::Error, shared::gone};
 use std::{
     mem,
     pin::Pin,

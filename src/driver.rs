@@ -5,7 +5,7 @@
 
 use crate::{
     answer::Asked,
-    handle::{Command, DriverEnd, Handle, Orphaned, Outgoing, Shared, Surroundings, gone},
+    handle::Handle,
     observe::Observer,
     platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep, Watch},
     proto::{
@@ -13,6 +13,7 @@ use crate::{
         State, Timestamp,
     },
     sending::Tickets,
+    shared::{Command, DriverEnd, Orphaned, Outgoing, Shared, Surroundings, gone},
     transport::{Connector, Incoming, Transport},
 };
 use std::{

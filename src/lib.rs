@@ -76,6 +76,7 @@ pub mod proto;
 mod sending;
 #[cfg(all(native, feature = "server"))]
 pub mod server;
+mod shared;
 mod transport;
 #[cfg(web)]
 mod web;

@@ -2,8 +2,8 @@
 
 use crate::{
     answer::{Answer, Asked},
-    handle::Shared,
     proto::Error,
+    shared::Shared,
 };
 use futures::FutureExt;
 use std::{

@@ -153,7 +153,7 @@ impl Drop for ListenerDispatch {
         self.batches.hand_over();
         let mut end = |listener: &Sink| {
             if let Sink::Queue(queue) = listener {
-                queue.end(crate::handle::gone());
+                queue.end(crate::shared::gone());
             }
         };
         self.listeners.events.each(&mut end);

@@ -30,13 +30,14 @@ pub use subscription::Subscription;
 use crate::{
     codec::{Codec, Json},
     driver::DISCONNECT,
-    handle::{Handle, Surroundings, WeakHandle},
+    handle::{Handle, WeakHandle},
     platform::{self, Spawner},
     proto::{
         self, Cause, Dialect, Error, Message, NetworkChange, PageChange, Reconnect, ResumePoint, SendOptions, State,
         Stats,
     },
     sending::Sending,
+    shared::Surroundings,
 };
 use dispatch::Listeners;
 use serde::Serialize;

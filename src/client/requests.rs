@@ -2,8 +2,8 @@
 
 use super::{Client, Event};
 use crate::{
-    handle::gone,
     proto::{Error, Message},
+    shared::gone,
 };
 use futures::channel::oneshot;
 use std::{

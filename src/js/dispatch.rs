@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     driver::Dispatch,
-    handle::gone,
     proto::{Error, ErrorKind, Lifecycle},
+    shared::gone,
 };
 use std::rc::Rc;
 use wasm_bindgen::JsValue;

@@ -11,8 +11,8 @@ pub use options::TlsConfig;
 pub(crate) use runtime::Runtime;
 pub(crate) use socket::SocketConnector;
 
-use crate::handle::Surroundings;
 use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
+use crate::shared::Surroundings;
 use std::{
     future::Future,
     hash::{BuildHasher, RandomState},

@@ -2,8 +2,8 @@
 
 use super::{Callback, callback, stop};
 use crate::{
-    handle::Surroundings,
     proto::{NetworkChange, PageChange},
+    shared::Surroundings,
 };
 use js_sys::Function;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
