@@ -3,23 +3,25 @@
 //! It decides nothing. It feeds the session what happens and does what the session says, in that order, and reads all
 //! frames that are ready before it looks at timers and commands.
 
+mod acting;
+mod waiting;
+
+pub(crate) use waiting::as_error;
+
 use crate::{
-    answer::Asked,
     handle::Handle,
     observe::Observer,
     platform::{self, Ask, BoxFuture, Clock, MaybeSend, Sleep, Watch},
-    proto::{
-        Cause, Error, ErrorKind, Input, Lifecycle, Message, Output, Payload, Secret, Sequence, Session, Settings,
-        State, Timestamp,
-    },
+    proto::{Error, ErrorKind, Input, Lifecycle, Payload, Secret, Sequence, Session, Settings, Timestamp},
     sending::Tickets,
-    shared::{Command, DriverEnd, Orphaned, Outgoing, Shared, Surroundings, gone},
+    shared::{Command, DriverEnd, Orphaned, Outgoing, Shared, Surroundings},
     transport::{Connector, Incoming, Transport},
 };
 use std::{
     future::poll_fn,
     task::{Context, Poll},
 };
+use waiting::Waiting;
 
 /// Gives events and lifecycle steps to whoever listens. Called on the driver's own task.
 pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
@@ -94,40 +96,6 @@ where
     };
     platform::spawn(poll_fn(move |cx| driver.poll(cx)))?;
     Ok(Handle::new(shared))
-}
-
-/// Those who wait for a change.
-#[derive(Default)]
-struct Waiting {
-    ready: Vec<Asked>,
-    closed: Vec<Asked>,
-}
-
-impl Waiting {
-    fn settle_ready(&mut self, result: &Result<(), Error>) {
-        for waiter in self.ready.drain(..) {
-            // Whoever has stopped waiting needs no answer.
-            let _ = waiter.send(result.clone());
-        }
-    }
-
-    fn settle_closed(&mut self, cause: &Cause) {
-        self.settle_ready(&Err(as_error(cause)));
-        for waiter in self.closed.drain(..) {
-            let _ = waiter.send(Ok(()));
-        }
-    }
-}
-
-/// The cause of an end, to those who waited for something else.
-pub(crate) fn as_error(cause: &Cause) -> Error {
-    cause.error().cloned().unwrap_or_else(|| Error::new(ErrorKind::Closed, cause.text()))
-}
-
-/// Adds a waiter, and forgets those who have gone: a list of them does not grow without end.
-fn wait(waiters: &mut Vec<Asked>, waiter: Asked) {
-    waiters.retain(|waiter| !waiter.is_canceled());
-    waiters.push(waiter);
 }
 
 /// A question that was asked for a generation, and is not answered yet.
@@ -332,23 +300,6 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         socket.poll_room(cx).is_ready().then_some(*generation)
     }
 
-    fn closed(&mut self, asked: Asked) {
-        match self.session.state() {
-            State::Closed | State::Failed => drop(asked.send(Ok(()))),
-            _ => wait(&mut self.waiting.closed, asked),
-        }
-    }
-
-    fn ready(&mut self, waiter: Asked) {
-        let answer = match self.session.state() {
-            State::Connected => Ok(()),
-            State::Idle => Err(Error::new(ErrorKind::InvalidState, "`connect` was not called")),
-            State::Closed | State::Failed => Err(self.shared.0.snapshot().cause.as_ref().map_or_else(gone, as_error)),
-            _ => return wait(&mut self.waiting.ready, waiter),
-        };
-        let _ = waiter.send(answer);
-    }
-
     fn poll_dial(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((generation, dial)) = &mut self.dial else { return false };
         let generation = *generation;
@@ -428,153 +379,6 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         if let Err(error) = result {
             self.report(error);
         }
-    }
-
-    fn act(&mut self) {
-        while let Some(output) = self.session.poll() {
-            match output {
-                Output::Event(payload) => self.event(payload),
-                Output::Send { generation, message, id } => self.write(generation, message, id),
-                Output::Accepted { id } => self.tickets.accept(id),
-                Output::Settled { id, error } => self.settle(id, Err(error)),
-                Output::Reply { id, reply } => {
-                    // Whoever asked may have gone meanwhile: then it is an event as any other.
-                    if let Some(Ok(payload)) = self.dispatch.reply(id, reply) {
-                        self.event(payload);
-                    }
-                }
-                Output::Dial { generation, request } => {
-                    self.dial = Some((generation, Box::pin(self.connector.dial(request))));
-                }
-                Output::FetchToken { generation } => self.fetch_token(generation),
-                Output::Ping { generation } => {
-                    if let Some((_, socket)) = self.socket.as_mut().filter(|(open, _)| *open == generation) {
-                        socket.ping();
-                    }
-                }
-                Output::Close { generation, code, reason } => {
-                    if let Some((_, socket)) = self.socket.as_mut().filter(|(open, _)| *open == generation) {
-                        socket.close(code, &reason);
-                    }
-                }
-                Output::Abort { generation, code, reason } => self.abort(generation, code, reason),
-                Output::Lifecycle(step) => self.lifecycle(&step),
-            }
-        }
-    }
-
-    fn event(&mut self, payload: C::Payload) {
-        self.dispatch.event(payload, &mut self.failures);
-        self.tell_failures();
-    }
-
-    fn tell_failures(&mut self) {
-        if self.failures.is_empty() {
-            return;
-        }
-        for error in self.failures.drain(..) {
-            self.listener_failures += u64::from(error.kind() == ErrorKind::Listener);
-            let step = Lifecycle::Error(error);
-            self.observer.step(&step, self.session.stats());
-            self.dispatch.lifecycle(&step);
-        }
-    }
-
-    fn write(&mut self, generation: u64, message: Message, id: Option<u64>) {
-        let mut sockets = self.socket.iter_mut().chain(&mut self.successor);
-        let result = match sockets.find(|(open, _)| *open == generation) {
-            Some((_, socket)) => socket.send(message),
-            None => Err(Error::new(ErrorKind::Closed, "the connection has ended")),
-        };
-        match (id, result) {
-            (Some(id), result) => {
-                if result.is_err() {
-                    self.session.not_written();
-                    if C::Payload::PARTS.requests {
-                        // If it is a request, there will be no reply.
-                        self.feed(Input::Withdraw { id });
-                    }
-                }
-                self.settle(id, result);
-            }
-            (None, Err(error)) => self.report(error),
-            (None, Ok(())) => {}
-        }
-    }
-
-    /// Tells the sender of a message what became of it; of a loss that he does not wait for, everybody.
-    fn settle(&mut self, id: u64, result: Result<(), Error>) {
-        let result = match result {
-            Err(error) if C::Payload::PARTS.requests => match self.dispatch.reply(id, Err(error)) {
-                Some(Err(error)) => Err(error),
-                _ => return,
-            },
-            result => result,
-        };
-        if let Err(unheard) = self.tickets.settle(id, result) {
-            self.report(unheard);
-        }
-    }
-
-    fn report(&mut self, error: Error) {
-        let step = Lifecycle::Error(error);
-        self.observer.step(&step, self.session.stats());
-        self.dispatch.lifecycle(&step);
-    }
-
-    fn fetch_token(&mut self, generation: u64) {
-        self.token = self.provider.as_ref().map(|provider| (generation, provider()));
-    }
-
-    fn abort(&mut self, generation: u64, code: u16, reason: &str) {
-        self.dial.take_if(|(under_way, _)| *under_way == generation);
-        self.token.take_if(|(under_way, _)| *under_way == generation);
-        if let Some((_, socket)) = self.successor.take_if(|(open, _)| *open == generation) {
-            socket.abort(code, reason);
-        }
-        if let Some((_, socket)) = self.socket.take_if(|(open, _)| *open == generation) {
-            socket.abort(code, reason);
-            self.socket = self.successor.take();
-        }
-    }
-
-    fn lifecycle(&mut self, step: &Lifecycle) {
-        // Whoever is told, or was waiting, finds the new state when he looks.
-        self.publish();
-        self.observer.step(step, self.session.stats());
-        if C::Payload::PARTS.records
-            && matches!(step, Lifecycle::BackingOff { .. } | Lifecycle::Renewing { .. } | Lifecycle::Closed(_))
-        {
-            self.shared.0.snapshot().log = self.session.reconnect_log().cloned().collect();
-        }
-        if let Lifecycle::Closed(cause) = step {
-            self.shared.0.snapshot().cause = Some(cause.clone());
-        }
-        self.dispatch.lifecycle(step);
-        match step {
-            Lifecycle::Connected { .. } => self.waiting.settle_ready(&Ok(())),
-            Lifecycle::Closed(cause) => {
-                (self.socket, self.successor) = (None, None);
-                // A renewal that took too long was given up, and nobody replaced it.
-                self.token = None;
-                self.waiting.settle_closed(cause);
-            }
-            _ => {}
-        }
-    }
-
-    fn publish(&mut self) {
-        let mut snapshot = self.shared.0.snapshot();
-        snapshot.state = self.session.state();
-        if snapshot.connection_id.as_ref() != self.session.connection_id() {
-            snapshot.connection_id = self.session.connection_id().cloned();
-        }
-        if C::Payload::PARTS.resume {
-            self.session.note_point(&mut snapshot.resume_point);
-        }
-        snapshot.stats = *self.session.stats();
-        snapshot.stats.listener_failures = self.listener_failures;
-        self.observer.counts(&snapshot.stats);
     }
 }
 
