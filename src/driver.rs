@@ -130,6 +130,7 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
             self.now = self.clock.now();
+            self.hold();
             self.act();
             // Each part is polled until it has no more to do, and has left its waker where it waits. Only what comes
             // after the socket can give the socket more to do: then there is another round.
@@ -176,7 +177,6 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
                 },
                 Poll::Ready(Incoming::Alive) => self.feed(Input::Alive { generation }),
                 Poll::Ready(Incoming::Pong) => self.feed(Input::Pong { generation }),
-                Poll::Ready(Incoming::Passed(passed)) => self.feed(Input::Passed { generation, passed }),
                 Poll::Ready(Incoming::Closed(info)) => {
                     self.socket = self.successor.take();
                     self.feed(Input::Closed { generation, info });
@@ -187,14 +187,24 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         true
     }
 
+    /// As long as the driver has its turn nothing passes the session by, which learns what has.
+    fn hold(&mut self) {
+        let Some((generation, socket)) = &mut self.socket else { return };
+        let generation = *generation;
+        if let Some(passed) = socket.hold() {
+            self.feed(Input::Passed { generation, passed });
+            // Whoever looks in the middle of the turn finds no less than before it.
+            self.publish();
+        }
+    }
+
     /// Where it concerns nobody but the listeners what comes next, it may go to them without the session, until something is due.
     fn let_pass(&mut self) {
-        let Some((_, socket)) = &mut self.socket else { return };
-        let until = match self.session.lets_pass() {
-            true => self.session.next_timeout().unwrap_or(Timestamp::NEVER),
-            false => Timestamp::default(),
-        };
-        socket.let_pass(self.now, until);
+        if let Some((_, socket)) = &mut self.socket
+            && self.session.lets_pass()
+        {
+            socket.let_pass(&self.clock, self.session.next_timeout().unwrap_or(Timestamp::NEVER));
+        }
     }
 
     /// Reads the first message of the socket that takes the place of the other.

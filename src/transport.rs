@@ -1,7 +1,7 @@
 //! What the driver asks of a socket: a connector that dials, and a transport that reads and writes without blocking.
 
 use crate::{
-    platform::{MaybeSend, SocketOptions},
+    platform::{Clock, MaybeSend, SocketOptions},
     proto::{CloseInfo, DialRequest, Error, Message, Negotiated, Passed, Payload, Timestamp},
 };
 use std::task::{Context, Poll};
@@ -29,9 +29,6 @@ pub(crate) enum Incoming<P> {
     /// The answer to a [`ping`](Transport::ping).
     #[allow(dead_code, reason = "a browser shows no pongs")]
     Pong,
-    /// What went to its listeners without the session, which had [let](Transport::let_pass) it.
-    #[allow(dead_code, reason = "natively nothing passes")]
-    Passed(Passed),
     /// The end. Nothing comes after it, and the transport may be dropped.
     Closed(CloseInfo),
 }
@@ -62,10 +59,14 @@ pub(crate) trait Transport: MaybeSend + Unpin + 'static {
     /// Sends a ping of the protocol, with the next flush, ahead of the messages that wait. A browser cannot.
     fn ping(&mut self) {}
 
-    /// Until this time, or the next message that is not an ordinary event, ordinary events may go to their listeners without
-    /// the session, which is told of them by an [`Incoming::Passed`] before anything else that comes off the socket. What is
-    /// past allows none. A socket that cannot do this gives all messages as they come.
-    fn let_pass(&mut self, _now: Timestamp, _until: Timestamp) {}
+    /// Until this time, or until it is [held](Self::hold), ordinary events may go to their listeners without the session. A
+    /// socket that cannot do this gives all messages as they come.
+    fn let_pass(&mut self, _clock: &Clock, _until: Timestamp) {}
+
+    /// Lets nothing pass any more, and tells what has.
+    fn hold(&mut self) -> Option<Passed> {
+        None
+    }
 
     /// Starts the closing handshake with this code and reason; its end shows as an [`Incoming::Closed`].
     fn close(&mut self, code: u16, reason: &str);

@@ -3,7 +3,7 @@
 import { now } from '../platform/web/glue.js';
 import { keep as keepValue, option, present } from './error.js';
 import { Listeners, call, report } from './listeners.js';
-import { keep, open, raw, release, typeAt, typeOf } from './messages.js';
+import { failuresOf, keep, open, raw, release, typeAt, typeOf } from './messages.js';
 
 export { member, raw, release } from './messages.js';
 
@@ -56,8 +56,6 @@ export class Edge {
   listeners = new Listeners();
   #given;
   #replies = new Map();
-  /** What the listeners of messages threw that have been given to them already. */
-  #failed = new Map();
   #field;
   #prefix;
   #anyText;
@@ -133,7 +131,7 @@ export class Edge {
   attach(socket, maxSize, receive) {
     const prefix = this.#prefix;
     const start = prefix.length;
-    socket.onmessage = ({ data }) => {
+    const take = (data) => {
       if (typeof data !== 'string') return receive(keep(data, undefined, data), BINARY, data.byteLength);
       // Where the type comes first, no more of the text is looked at than its end.
       const end = data.startsWith(prefix) && data.endsWith('}') ? data.indexOf('"', start) : -1;
@@ -142,6 +140,19 @@ export class Edge {
       const kind = this.#class(type);
       const mayPass = kind === EVENT && this.#passing === socket && data.length <= maxSize;
       if (!mayPass || !this.#pass(data, type, receive)) receive(keep(data, type), kind, data.length);
+    };
+    const waiting = [];
+    let busy = false;
+    socket.onmessage = ({ data }) => {
+      // A socket that somebody made may call this in the middle of a listener: each message waits for the one before it.
+      if (busy) return void waiting.push(data);
+      busy = true;
+      try {
+        take(data);
+        while (waiting.length > 0 && socket.onmessage) take(waiting.shift());
+      } finally {
+        busy = false;
+      }
     };
   }
 
@@ -157,19 +168,21 @@ export class Edge {
     receive(keep(text, type, document), type === undefined ? UNTYPED : this.#class(type), text.length);
   }
 
-  /** Lets the ordinary events of a socket pass the session by, for so many milliseconds. */
-  letPass(socket, millis) {
+  /** Lets the ordinary events of a socket pass the session by, until this moment of the clock. */
+  letPass(socket, until) {
     this.#passing = socket;
-    this.#until = now() + millis;
+    this.#until = until;
+  }
+
+  /** Lets none pass any more; the session is told of those that have. */
+  hold() {
+    this.#passing = undefined;
+    this.#passed.fill(0);
   }
 
   /** What has passed and is not told yet: how many messages, their bytes, and when the last one came. */
   passed(which) {
     return this.#passed[which];
-  }
-
-  toldPassed() {
-    this.#passed.fill(0);
   }
 
   /** Gives an event to its listeners that the session does not see; false where it must, for something is due or wrong. */
@@ -186,9 +199,7 @@ export class Edge {
       }
       const failures = call(places, event, type);
       if (failures.length > 0) {
-        const place = keep(text, type);
-        this.#failed.set(place, failures);
-        receive(place, EVENT, text.length);
+        receive(keep(text, type, undefined, failures), EVENT, text.length);
         return true;
       }
     }
@@ -199,10 +210,9 @@ export class Edge {
     return true;
   }
 
-  /** Gives a message to the listeners of its type, and lets go of it. */
+  /** Gives a message to the listeners of its type, unless they have it already, and lets go of it. */
   deliver(place) {
-    const failures = this.#failed.get(place) ?? this.#deliver(place, typeOf(place) ?? UNKNOWN);
-    this.#failed.delete(place);
+    const failures = failuresOf(place) ?? this.#deliver(place, typeOf(place) ?? UNKNOWN);
     release(place);
     if (failures === undefined) return NOT_JSON;
     for (const failure of failures) thrown.push(keepValue(failure));

@@ -33,14 +33,14 @@ extern "C" {
     pub(super) fn attach(this: &Edge, socket: &WebSocket, max_size: usize, receive: &JsValue);
 
     #[wasm_bindgen(method, js_name = letPass)]
-    pub(super) fn let_pass(this: &Edge, socket: &WebSocket, millis: f64);
+    pub(super) fn let_pass(this: &Edge, socket: &WebSocket, until: f64);
+
+    #[wasm_bindgen(method)]
+    pub(super) fn hold(this: &Edge);
 
     /// What has passed and is not told yet: how many messages (0), their bytes (1), and when the last one came (2).
     #[wasm_bindgen(method)]
     pub(super) fn passed(this: &Edge, which: u32) -> f64;
-
-    #[wasm_bindgen(method, js_name = toldPassed)]
-    pub(super) fn told_passed(this: &Edge);
 
     #[wasm_bindgen(method)]
     pub(super) fn deliver(this: &Edge, place: u32) -> i32;

@@ -27,24 +27,29 @@ export function typeAt(text, start, end) {
   return type;
 }
 
-/** The messages; their types, where they have one; and the documents of those that were parsed. */
+/**
+ * The messages; their types, where they have one; the documents of those that were parsed; and what the listeners threw of those
+ * that were given to them already.
+ */
 const messages = [];
 const messageTypes = [];
 const documents = [];
+const failed = [];
 const free = [];
 
 /** Keeps a message, and gives its place. */
-export function keep(message, type, document) {
+export function keep(message, type, document, failures) {
   const place = free.pop() ?? messages.length;
   messages[place] = message;
   messageTypes[place] = type;
   documents[place] = document;
+  failed[place] = failures;
   return place;
 }
 
 /** Lets go of a message. */
 export function release(place) {
-  messages[place] = messageTypes[place] = documents[place] = undefined;
+  messages[place] = messageTypes[place] = documents[place] = failed[place] = undefined;
   free.push(place);
 }
 
@@ -56,6 +61,11 @@ export function raw(place) {
 /** The type of a message, if it has one. */
 export function typeOf(place) {
   return messageTypes[place];
+}
+
+/** What the listeners of a message threw, if it was given to them already. */
+export function failuresOf(place) {
+  return failed[place];
 }
 
 /** What a message says, which is parsed if it was not yet. */

@@ -1,14 +1,11 @@
 //! A message that stays in JavaScript: wasm knows it by its place there, and by what it is to the session.
 
-use super::{
-    edge::{Edge, member, raw, release},
-    values::millis,
-};
+use super::edge::{Edge, member, raw, release};
 use crate::{
     platform::{FromBrowser, Inbox, since},
     proto::{Class, Json, Parts, Passed, Payload, decimal},
 };
-use std::{borrow::Cow, rc::Rc, time::Duration};
+use std::{borrow::Cow, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::Closure};
 use web_sys::WebSocket;
 
@@ -83,14 +80,14 @@ impl FromBrowser for JsPayload {
         handler
     }
 
-    fn let_pass(edge: &Rc<Edge>, web: &WebSocket, time: Duration) {
-        edge.let_pass(web, millis(time));
+    fn let_pass(edge: &Rc<Edge>, web: &WebSocket, until: f64) {
+        edge.let_pass(web, until);
     }
 
-    fn take_passed(edge: &Rc<Edge>) -> Option<Passed> {
-        let passed = untold(edge)?;
-        edge.told_passed();
-        Some(passed)
+    fn hold(edge: &Rc<Edge>) -> Option<Passed> {
+        let passed = untold(edge);
+        edge.hold();
+        passed
     }
 }
 

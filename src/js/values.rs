@@ -13,7 +13,7 @@ use wasm_bindgen::JsValue;
 
 const PARTS: Parts = JsPayload::PARTS;
 
-pub(super) fn millis(time: Duration) -> f64 {
+fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 

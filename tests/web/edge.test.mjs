@@ -32,15 +32,18 @@ test('N-11, N-5: ordinary events pass the session by while it lets them, and eve
   say(text('tick', { n: 1 }));
   assert.deepEqual(kinds(), [EVENT], 'nothing passes that the session has not let');
 
-  edge.letPass(socket, 60_000);
+  edge.letPass(socket, performance.now() + 60_000);
   say(text('tick', { n: 2 }));
   say(text('tick', { n: 3 }));
   assert.deepEqual(kinds(), []);
   assert.deepEqual(heard, [1, 2, 3]);
   assert.deepEqual([edge.passed(0), edge.passed(1)], [2, 2 * text('tick', { n: 2 }).length]);
   assert.ok(performance.now() - edge.passed(2) < 60_000);
-  edge.toldPassed();
+  edge.hold();
   assert.deepEqual([edge.passed(0), edge.passed(1)], [0, 0]);
+  say(text('tick', { n: 'held' }));
+  assert.deepEqual(kinds(), [EVENT], 'nothing passes while the session has its turn');
+  edge.letPass(socket, performance.now() + 60_000);
 
   say(text('connection.ok'));
   say(text('health.check'));
@@ -55,7 +58,7 @@ test('N-11, N-5: ordinary events pass the session by while it lets them, and eve
   say(text('tick', { n: 6 }), other);
   assert.deepEqual(kinds(), [EVENT], 'one socket is let, not another');
 
-  edge.letPass(socket, 0);
+  edge.letPass(socket, performance.now());
   say(text('tick', { n: 7 }));
   assert.deepEqual(kinds(), [EVENT], 'what is due is seen to by whatever comes (N-5)');
   assert.equal(edge.passed(0), 0);
@@ -72,7 +75,7 @@ test('N-11: where a listener throws, or a document is broken, the session is giv
       throw failure;
     },
   });
-  edge.letPass(socket, 60_000);
+  edge.letPass(socket, performance.now() + 60_000);
   const report = globalThis.reportError;
   globalThis.reportError = () => {};
   say(text('bad'));
@@ -87,6 +90,41 @@ test('N-11: where a listener throws, or a document is broken, the session is giv
   assert.equal(given.length, 2);
   assert.equal(edge.deliver(given[1].place), NOT_JSON);
   assert.equal(edge.passed(0), 0);
+});
+
+// S0-16: in order, once each, whatever a listener does.
+test('N-11: a message that comes in the middle of a listener waits for the one before it', async () => {
+  const { edge, socket, say } = attached();
+  const heard = [];
+  edge.listeners.on('tick', { listener: ({ n }) => n < 3 && [2, 3].forEach((more) => say(text('tick', { n: n * 10 + more }))) });
+  edge.listeners.on('tick', { listener: ({ n }) => heard.push(n) });
+  edge.letPass(socket, performance.now() + 60_000);
+  say(text('tick', { n: 1 }));
+  assert.deepEqual(heard, [1, 12, 13]);
+  say(text('tick', { n: 4 }));
+  assert.deepEqual(heard, [1, 12, 13, 4]);
+});
+
+test('N-11: what the listeners of one message threw is not taken for the next one in its place', async () => {
+  const { edge, socket, given, say } = attached();
+  const heard = [];
+  edge.listeners.on('bad', {
+    listener() {
+      throw new Error('thrown by a listener');
+    },
+  });
+  edge.listeners.on('tick', { listener: ({ n }) => heard.push(n) });
+  edge.letPass(socket, performance.now() + 60_000);
+  const report = globalThis.reportError;
+  globalThis.reportError = () => {};
+  say(text('bad'));
+  globalThis.reportError = report;
+  release(given[0].place);
+  edge.hold();
+  say(text('tick', { n: 1 }));
+  assert.equal(given[1].place, given[0].place);
+  assert.equal(edge.deliver(given[1].place), 0);
+  assert.deepEqual(heard, [1]);
 });
 
 test('N-11: a place is used again once its message is let go of', async () => {

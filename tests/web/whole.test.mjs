@@ -368,3 +368,56 @@ test('S0-13, S0-19: what a token function throws when nobody waits any more is n
   }, options(t.peer));
   assert.deepEqual(causes, ['first', 'second']);
 }, { complaints: ['first', 'second'] });
+
+// Pitfall 10, S2-11: such a socket is what people test their programs with.
+test('N-11: a socket that answers at once: replies are replies, everything is in order, and what is counted never goes back', async (t) => {
+  const seen = await inPage(t, async ({ createClient }, dialect) => {
+    let socket;
+    class Instant {
+      readyState = 0;
+      bufferedAmount = 0;
+      constructor() {
+        socket = this;
+        queueMicrotask(() => {
+          this.readyState = 1;
+          this.onopen?.({});
+        });
+      }
+      say(message) {
+        this.onmessage?.({ data: JSON.stringify(message) });
+      }
+      send(text) {
+        const message = JSON.parse(text);
+        if (message.cmd) this.say({ type: 'hi', id: 'c' });
+        if (message.ask) this.say({ type: 'answer', id: message.id, echo: message.ask });
+        if (message.go) {
+          this.say({ n: 1, type: 'tick' });
+          this.say({ type: 'tick', n: 2 });
+        }
+      }
+      close(code, reason) {
+        this.readyState = 3;
+        queueMicrotask(() => this.onclose?.({ code, reason }));
+      }
+    }
+    const client = await createClient({ url: 'wss://nowhere.example', dialect, WebSocket: Instant });
+    const heard = [];
+    client.on('tick', ({ n }) => heard.push(n));
+    client.on('answer', () => heard.push('answer'));
+    await client.connect();
+    const reply = await client.request({ ask: 'me' }, { timeout: 5000 });
+    await client.send({ go: true });
+    const counts = [];
+    client.on('hi', () => counts.push(client.stats().events));
+    for (let n = 3; n < 100; n += 1) socket.say({ type: 'tick', n });
+    counts.push(client.stats().events);
+    socket.say({ type: 'hi', id: 'c' });
+    counts.push(client.stats().events);
+    await client.close();
+    return { reply, heard, counts };
+  }, MINE);
+  assert.equal(seen.reply.echo, 'me');
+  assert.deepEqual(seen.heard, Array.from({ length: 99 }, (_, place) => place + 1));
+  const [before, within, after] = seen.counts;
+  assert.ok(before <= within && within <= after, `${seen.counts}`);
+});

@@ -150,6 +150,11 @@ impl Clock {
         Self(performance_now())
     }
 
+    /// This moment by the browser's own clock, in milliseconds.
+    pub(crate) fn at(&self, time: Timestamp) -> f64 {
+        self.0 + (time - Timestamp::default()).as_secs_f64() * 1000.0
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         // A float becomes a whole number without going below zero or over the end.
         Timestamp::after_start(Duration::from_micros(((performance_now() - self.0) * 1000.0) as u64))

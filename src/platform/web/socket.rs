@@ -78,12 +78,11 @@ pub(crate) trait FromBrowser: Payload + 'static {
     /// Puts the messages of a socket into the inbox.
     fn attach(reader: &Self::Reader, web: &WebSocket, inbox: Inbox<Self>) -> Self::Handler;
 
-    /// Lets ordinary events of this socket go to their listeners without the inbox, until this time has passed or any other
-    /// message comes.
-    fn let_pass(_reader: &Self::Reader, _web: &WebSocket, _time: Duration) {}
+    /// Lets ordinary events of this socket go to their listeners without the inbox, until this moment of the browser's clock.
+    fn let_pass(_reader: &Self::Reader, _web: &WebSocket, _until: f64) {}
 
-    /// What went that way since this was asked last.
-    fn take_passed(_reader: &Self::Reader) -> Option<Passed> {
+    /// Lets none go that way any more, and tells how many have.
+    fn hold(_reader: &Self::Reader) -> Option<Passed> {
         None
     }
 }
@@ -151,6 +150,8 @@ impl<P: FromBrowser> Connector for SocketConnector<P> {
 pub(crate) struct Socket<P: FromBrowser> {
     web: WebSocket,
     reader: P::Reader,
+    /// Whether events may pass the session by.
+    passing: bool,
     shared: Rc<RefCell<Shared<P>>>,
     /// Runs while the browser has too much to write.
     full: Option<Sleep>,
@@ -170,10 +171,6 @@ struct Shared<P> {
     inbox: Queue<P>,
     end: Option<CloseInfo>,
     waker: Option<Waker>,
-    /// Until when events may pass the session by.
-    passing: Timestamp,
-    /// Whether some may have since that was asked last.
-    untold: bool,
 }
 
 impl<P: FromBrowser> Socket<P> {
@@ -188,11 +185,9 @@ impl<P: FromBrowser> Socket<P> {
             inbox: Queue::default(),
             end: None,
             waker: None,
-            passing: Timestamp::default(),
-            untold: false,
         }));
         let handlers = Handlers::attach(&web, &shared, reader);
-        Ok(Self { web, reader: reader.clone(), shared, full: None, _handlers: handlers })
+        Ok(Self { web, reader: reader.clone(), passing: false, shared, full: None, _handlers: handlers })
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -220,11 +215,6 @@ impl<P: FromBrowser> Transport for Socket<P> {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming<P>> {
         let mut shared = self.shared.borrow_mut();
-        if mem::take(&mut shared.untold)
-            && let Some(passed) = P::take_passed(&self.reader)
-        {
-            return Poll::Ready(Incoming::Passed(passed));
-        }
         if let Some(payload) = shared.inbox.pop() {
             return Poll::Ready(Incoming::Message(payload));
         }
@@ -269,12 +259,13 @@ impl<P: FromBrowser> Transport for Socket<P> {
         Poll::Ready(())
     }
 
-    fn let_pass(&mut self, now: Timestamp, until: Timestamp) {
-        let mut shared = self.shared.borrow_mut();
-        if mem::replace(&mut shared.passing, until) != until {
-            P::let_pass(&self.reader, &self.web, until - now);
-        }
-        shared.untold = until > now;
+    fn let_pass(&mut self, clock: &Clock, until: Timestamp) {
+        self.passing = true;
+        P::let_pass(&self.reader, &self.web, clock.at(until));
+    }
+
+    fn hold(&mut self) -> Option<Passed> {
+        if mem::take(&mut self.passing) { P::hold(&self.reader) } else { None }
     }
 
     fn close(&mut self, code: u16, reason: &str) {

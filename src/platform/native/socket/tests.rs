@@ -80,7 +80,7 @@ async fn next_message(socket: &mut Socket) -> Incoming<Payload> {
 fn text_of(incoming: Incoming<Payload>) -> String {
     match incoming {
         Incoming::Message(event) => event.text().expect("a text message").to_owned(),
-        Incoming::Alive | Incoming::Pong | Incoming::Passed(_) => panic!("a message, not a sign of life"),
+        Incoming::Alive | Incoming::Pong => panic!("a message, not a sign of life"),
         Incoming::Closed(info) => panic!("a message, not the end: {info:?}"),
     }
 }

@@ -102,7 +102,7 @@ async fn echo(url: String, compression: bool) {
                 Some(text) => Message::from(text),
                 None => event.bytes().to_vec().into(),
             },
-            Incoming::Alive | Incoming::Pong | Incoming::Passed(_) => continue,
+            Incoming::Alive | Incoming::Pong => continue,
             Incoming::Closed(_) => return,
         };
         socket.send(answer).expect("there is room");
