@@ -3,7 +3,7 @@
 import { now } from '../platform/web/glue.js';
 import { keep as keepValue, option, present } from './error.js';
 import { Listeners, call, report } from './listeners.js';
-import { failuresOf, keep, open, raw, release, typeAt, typeOf } from './messages.js';
+import { documentOf, failuresOf, keep, open, raw, release, typeAt, typeOf } from './messages.js';
 
 export { member, raw, release } from './messages.js';
 
@@ -189,19 +189,11 @@ export class Edge {
   #pass(text, type, receive) {
     const time = now();
     if (time >= this.#until) return false;
-    const places = this.listeners.of(type);
-    if (places.length > 0) {
-      let event;
-      try {
-        event = alone(places) ? text : JSON.parse(text);
-      } catch {
-        return false;
-      }
-      const failures = call(places, event, type);
-      if (failures.length > 0) {
-        receive(keep(text, type, undefined, failures), EVENT, text.length);
-        return true;
-      }
+    const failures = this.#give(type, text);
+    if (failures === undefined) return false;
+    if (failures.length > 0) {
+      receive(keep(text, type, undefined, failures), EVENT, text.length);
+      return true;
     }
     const passed = this.#passed;
     passed[0] += 1;
@@ -212,19 +204,20 @@ export class Edge {
 
   /** Gives a message to the listeners of its type, unless they have it already, and lets go of it. */
   deliver(place) {
-    const failures = failuresOf(place) ?? this.#deliver(place, typeOf(place) ?? UNKNOWN);
+    const failures = failuresOf(place) ?? this.#give(typeOf(place) ?? UNKNOWN, raw(place), documentOf(place));
     release(place);
     if (failures === undefined) return NOT_JSON;
     for (const failure of failures) thrown.push(keepValue(failure));
     return failures.length;
   }
 
-  #deliver(place, type) {
+  /** Calls the listeners of a message, which is parsed if it was not yet and they want it so. What they threw; nothing if it is no JSON. */
+  #give(type, message, document) {
     const places = this.listeners.of(type);
     if (places.length === 0) return NOTHING;
     let event;
     try {
-      event = alone(places) ? raw(place) : open(place);
+      event = alone(places) ? message : document ?? JSON.parse(message);
     } catch {
       return undefined;
     }
