@@ -113,3 +113,32 @@ test('N-5, pitfalls 1 and 2: a page that was frozen gives no live connection up,
     assert.equal(t.peer.connections.length, before + reasons.length);
   }, { healthCheckInterval: 300, silenceTimeout: 1400 });
 });
+
+// A grant that lets events pass the session by ends when something is due, however long the turn was in which it was given.
+test('N-5, N-11: in a page whose timers never fire, an event that passes by otherwise has a health check leave when it is due', async (t) => {
+  await inPage(t, async ({ createClient }, options) => {
+    globalThis.setTimeout = () => 0;
+    const client = await createClient(options);
+    let begin;
+    client.on('connection.ok', () => {
+      begin = performance.now();
+      while (performance.now() - begin < 1500);
+    });
+    globalThis.heard = 0;
+    client.on('tick', () => (globalThis.heard += 1));
+    const write = WebSocket.prototype.send;
+    globalThis.checked = new Promise((resolve) => {
+      WebSocket.prototype.send = function send(text) {
+        if (text.includes('health.check')) resolve(performance.now() - begin);
+        write.call(this, text);
+      };
+    });
+    await client.connect();
+  }, options(t.peer, { healthCheckInterval: 2000 }));
+  const connection = t.peer.connections.at(-1);
+  const ticks = setInterval(() => connection.say('{"type":"tick"}'), 20);
+  const { after, heard } = await t.page.evaluate(async () => ({ after: await globalThis.checked, heard: globalThis.heard }));
+  clearInterval(ticks);
+  assert.ok(heard > 3, `${heard} events came before`);
+  assert.ok(after >= 1900 && after < 3000, `after ${after} ms`);
+});
