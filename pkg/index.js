@@ -61,8 +61,26 @@ function load() {
 const CLIENT = Symbol('client');
 const SIGNAL = Symbol('signal');
 
+/**
+ * What has its methods as its own, bound. A proxy, such as Vue's, calls what it finds with itself as `this`, and has no private
+ * members; some copy an object's own properties.
+ */
+class Bound {
+  constructor() {
+    for (let from = this; (from = Object.getPrototypeOf(from)) !== Bound.prototype; ) {
+      for (const key of Reflect.ownKeys(from)) {
+        if (key === 'constructor' || Object.hasOwn(this, key)) continue;
+        const property = Object.getOwnPropertyDescriptor(from, key);
+        property.get &&= property.get.bind(this);
+        property.value &&= property.value.bind(this);
+        Object.defineProperty(this, key, property);
+      }
+    }
+  }
+}
+
 /** What listens by its own `on`. */
-class Source {
+class Source extends Bound {
   once(type, listener, options) {
     const off = this.on(type, Object.assign(function once(event, type) {
       off();
@@ -247,7 +265,7 @@ const STATS = [
 ];
 
 /** Events for `for await`, as they come: so many wait, and the oldest give way. They end with the client. */
-class Events {
+class Events extends Bound {
   #queue = [];
   #waiting = [];
   #ended = false;
@@ -255,6 +273,7 @@ class Events {
   dropped = 0;
 
   constructor(source, type, { capacity = 1024, signal } = {}) {
+    super();
     if (!(capacity >= 1)) throw new EverwireError('invalid-input', 'capacity: must be 1 or more', false, { path: 'capacity' });
     const signals = [signal, source[SIGNAL]];
     const client = source[CLIENT];
@@ -401,13 +420,24 @@ class Channels {
 
 /** A handle on a channel. */
 class Channel extends Source {
+  #name;
+  #client;
   #channels;
   #leaving = new AbortController();
 
   constructor(name, client, channels) {
     super();
+    this.#name = name;
+    this.#client = client;
     this.#channels = channels;
-    Object.defineProperties(this, { name: { value: name, enumerable: true }, [CLIENT]: { value: client } });
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  get [CLIENT]() {
+    return this.#client;
   }
 
   get [SIGNAL]() {
@@ -416,17 +446,17 @@ class Channel extends Source {
 
   on(type, listener, { signal } = {}) {
     if (signal?.aborted || this.#leaving.signal.aborted) return () => false;
-    return this.#channels.add(this.name, type, listener, [signal, this.#leaving.signal]);
+    return this.#channels.add(this.#name, type, listener, [signal, this.#leaving.signal]);
   }
 
   off(type, listener) {
-    return this.#channels.remove(this.name, type, listener);
+    return this.#channels.remove(this.#name, type, listener);
   }
 
   close() {
     if (this.#leaving.signal.aborted) return;
     this.#leaving.abort();
-    this.#channels.leave(this.name);
+    this.#channels.leave(this.#name);
   }
 
   [Symbol.dispose ?? Symbol.for('Symbol.dispose')]() {

@@ -15,6 +15,7 @@ import './life.test.mjs';
 import './memory.test.mjs';
 import './page.test.mjs';
 import './packaging.test.mjs';
+import './proxies.test.mjs';
 import './react.test.mjs';
 import './pitfalls.test.mjs';
 import './guide.test.mjs';
