@@ -51,73 +51,73 @@ export type State =
 /** How to connect. Times are in milliseconds. A field that is not known here is refused. */
 export interface Options {
   /** Where the server is. `https` becomes `wss`; the dialect may force the path. Default: the dialect's own. */
-  url?: string | URL;
+  url?: string | URL | undefined;
   /** What the server speaks: a built-in dialect, or a description of another. Default: `stream`. */
-  dialect?: 'stream' | 'stream-v1' | 'everwire' | 'envelope' | 'openai-realtime-browser' | 'raw' | Dialect;
+  dialect?: 'stream' | 'stream-v1' | 'everwire' | 'envelope' | 'openai-realtime-browser' | 'raw' | Dialect | undefined;
   /** A token, or a function that fetches one. Only a function can refresh a token that has expired. */
-  token?: string | (() => string | Promise<string>);
+  token?: string | (() => string | Promise<string>) | undefined;
   /** The values for the dialect's `${placeholders}`, such as `api_key` and `user_id`. */
-  params?: Record<string, unknown>;
+  params?: Record<string, unknown> | undefined;
   /** Subprotocols to offer. */
-  protocols?: string[];
+  protocols?: string[] | undefined;
   /** Whether to try again after a failure, of the first connect too. Default: true. */
-  reconnect?: boolean;
+  reconnect?: boolean | undefined;
   /** Dials in a row before giving up; 0 for no limit. Default: 5. */
-  maxAttempts?: number;
+  maxAttempts?: number | undefined;
   /** The longest wait before the first retry. It doubles with every retry. Default: 250. */
-  backoffBase?: number;
+  backoffBase?: number | undefined;
   /** The longest wait before any retry. Default: 5000. */
-  backoffCap?: number;
+  backoffCap?: number | undefined;
   /** The share of a wait that is random, above 0 and up to 1. Default: 1. */
-  jitter?: number;
+  jitter?: number | undefined;
   /** Stops trying for a while after so many failures in a row (fewer than `maxAttempts`, unless that is 0). Default: it does not. */
   breaker?: {
     /** Default: 5. */
-    failures?: number;
+    failures?: number | undefined;
     /** Default: 60 000. */
-    pause?: number;
-  };
+    pause?: number | undefined;
+  } | undefined;
   /** The age at which a connection is replaced by a new one, before a server or a proxy cuts it. Default: none. */
-  maxConnectionAge?: number;
+  maxConnectionAge?: number | undefined;
   /** After this time connected the count of retries starts anew. */
-  stableAfter?: number;
+  stableAfter?: number | undefined;
   /** From dialling to the open socket. */
-  openTimeout?: number;
+  openTimeout?: number | undefined;
   /** From dialling to the server's hello. */
-  helloTimeout?: number;
+  helloTimeout?: number | undefined;
   /** How long the closing handshake may take. */
-  closeTimeout?: number;
+  closeTimeout?: number | undefined;
   /** How long the token function may take. */
-  tokenTimeout?: number;
+  tokenTimeout?: number | undefined;
   /** Between two health checks. */
-  healthCheckInterval?: number;
+  healthCheckInterval?: number | undefined;
   /** With nothing from the server for this time the connection is replaced. */
-  silenceTimeout?: number;
+  silenceTimeout?: number | undefined;
   /** After a sign that the network or the page changed, something must come within this time. Default: 5000. */
-  probeTimeout?: number;
+  probeTimeout?: number | undefined;
   /** The largest message taken: bytes, of text UTF-16 units. Default: 1 MiB, or what the dialect says. */
-  maxMessageSize?: number;
+  maxMessageSize?: number | undefined;
   /** How messages wait while there is no connection, and while the socket has no room. */
-  outbox?: Outbox;
+  outbox?: Outbox | undefined;
   /** How many requests may wait for their reply. Default: 256. */
-  maxRequests?: number;
+  maxRequests?: number | undefined;
   /**
    * What a new connection does about what was under way on the old one, where the dialect can resume. `sequence-id` (the default)
    * asks for the events after the last one; `full-buffer` also sends again, in a new session, what the server has not confirmed.
    */
-  resume?: 'none' | 'sequence-id' | 'full-buffer';
+  resume?: 'none' | 'sequence-id' | 'full-buffer' | undefined;
   /** Where the first connection goes on: the `resumePoint` of another client, kept across a reload of the page for example. */
-  resumeFrom?: ResumePoint;
+  resumeFrom?: ResumePoint | undefined;
   /** Finds the number of an event, on servers whose dialect names no member for it. Then duplicates are dropped and gaps told. */
-  sequence?: (event: any) => number | undefined;
+  sequence?: ((event: any) => number | undefined) | undefined;
   /** Makes the message that asks for the events that were missed, on servers whose dialect has none. It needs numbers. */
-  onResume?: (point: ResumePoint) => string | object | undefined;
+  onResume?: ((point: ResumePoint) => string | object | undefined) | undefined;
   /** The constructor of a WebSocket, where there is none or another is wanted: that of `ws` in Node 20. Default: the global one. */
-  WebSocket?: new (url: string, protocols: string[]) => object;
+  WebSocket?: (new (url: string, protocols: string[]) => object) | undefined;
   /** Closes the client when it is aborted; a `connect` under way rejects with its reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Where timers run: `workerTimer` of `everwire/worker-timer` keeps them on time in a hidden page. Default: in the page. */
-  timer?: Timer;
+  timer?: Timer | undefined;
 }
 
 declare const timer: unique symbol;
@@ -133,52 +133,52 @@ export type WhenFull = 'error' | 'drop-oldest' | 'drop-newest' | 'wait';
 /** How much may wait to be sent, and what happens beyond that. */
 export interface Outbox {
   /** How many messages may wait; 0 turns the outbox off. Default: 1000. */
-  messages?: number;
+  messages?: number | undefined;
   /** How many bytes may wait. Default: 1 MiB. */
-  bytes?: number;
+  bytes?: number | undefined;
   /** Default: `error`. */
-  whenFull?: WhenFull;
+  whenFull?: WhenFull | undefined;
   /** How long a message may wait. Default: as long as the client lives. */
-  ttl?: number;
+  ttl?: number | undefined;
 }
 
 /** How one message is sent. What is not said is as the outbox has it. */
 export interface SendOptions {
   /** How long it may wait to be written, in milliseconds. */
-  ttl?: number;
-  whenFull?: WhenFull;
+  ttl?: number | undefined;
+  whenFull?: WhenFull | undefined;
   /** Takes the message back when it is aborted before it is written. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How one request is sent. */
 export interface RequestOptions {
   /** How long it may take until the reply is there, in milliseconds. Default: 10 000. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Gives the request up when it is aborted. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Where a new connection goes on. Whoever has the session may resume it: keep it as you keep a token. */
 export interface ResumePoint {
   /** The session, where the dialect has sessions. */
-  session?: string;
+  session?: string | undefined;
   /** The number of the last event. */
-  lastSequence?: number;
+  lastSequence?: number | undefined;
 }
 
 /** How long to listen. */
 export interface ListenerOptions {
   /** Takes the listener off when it is aborted. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to iterate. */
 export interface EventsOptions {
   /** How many events may wait for their reader; beyond it the oldest give way. Default: 1024. */
-  capacity?: number;
+  capacity?: number | undefined;
   /** Ends the iteration when it is aborted; what waits is still read. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** An event and its type. */
@@ -320,7 +320,16 @@ export declare class EverwireError extends Error {
   readonly closeReason?: string;
   /** The server's answer that caused the error, as it came. */
   readonly response?: string;
+  /** What was thrown, by a function of yours for example. */
+  readonly cause?: unknown;
 }
+
+/** A method by a symbol of the language's, where the library that a program is compiled with knows it (`lib: ["esnext.disposable"]`). */
+type Symbolic<Symbols, Name extends string, Method> = Symbols extends { readonly [N in Name]: infer S extends PropertyKey }
+  ? { [K in S]: Method }
+  : {};
+type Disposes = Symbolic<SymbolConstructor, 'dispose', () => void>;
+type DisposesAsync = Symbolic<SymbolConstructor, 'asyncDispose', () => Promise<void>>;
 
 /** What can be listened to: a client, or one of its channels. */
 export interface Source<Events extends object = AnyEvents> {
@@ -339,11 +348,10 @@ export interface Source<Events extends object = AnyEvents> {
 }
 
 /** The events of one channel. The first handle of a channel subscribes to it, and closing the last one unsubscribes. */
-export interface Channel<Events extends object = AnyEvents> extends Source<Events> {
+export interface Channel<Events extends object = AnyEvents> extends Source<Events>, Disposes {
   readonly name: string;
   /** Takes its listeners off, and unsubscribes if no other handle has the channel. */
   close(): void;
-  [Symbol.dispose](): void;
 }
 
 /** A client: one connection that is kept alive. */
@@ -352,7 +360,7 @@ export declare class Client<Events extends object = AnyEvents> {
   private constructor();
 }
 
-export interface Client<Events extends object = AnyEvents> extends Source<Events> {
+export interface Client<Events extends object = AnyEvents> extends Source<Events>, DisposesAsync {
   /** Where it stands. */
   readonly state: State;
   /** The id the server gave this connection, while connected. */
@@ -385,7 +393,6 @@ export interface Client<Events extends object = AnyEvents> extends Source<Events
   stats(): Stats;
   /** Why connections were lost and tries failed: the last 16 times, the oldest first. */
   reconnectLog(): Reconnect[];
-  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Connects, and settles at the server's hello, or rejects with what is in the way for good. */

@@ -7,9 +7,9 @@ export interface SharedOptions extends Options {
    * Tabs with the same name share. Default: made of `url`, `dialect`, `params` and `protocols`. Where nothing but the token says
    * who the user is, give a name for each user.
    */
-  name?: string;
+  name?: string | undefined;
   /** A tab that has the connection and does not answer for this time (ms) loses it to another. Default: 6000; at least 100. */
-  stealAfter?: number;
+  stealAfter?: number | undefined;
 }
 
 /** A client that shares one connection with the other tabs. Its statistics and reconnect log are those that the leading tab told last. */

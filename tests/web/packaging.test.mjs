@@ -46,7 +46,8 @@ test('publint and attw find nothing wrong with the package', async () => {
 test('the types of every entry are found by a compiler in a project that has installed it', async () => {
   const { app } = await installed();
   for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundler']]) {
-    await run(join(WEB, 'node_modules/.bin/tsc'), [
+    await run(process.execPath, [
+      join(WEB, 'node_modules/typescript/bin/tsc'),
       '--noEmit', '--strict', '--target', 'esnext', '--module', module, '--moduleResolution', resolution, '--types', '', join(app, 'types.ts'),
     ], { cwd: app });
   }

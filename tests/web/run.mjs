@@ -24,6 +24,7 @@ import './start.test.mjs';
 import './tabs.test.mjs';
 import './tabs-life.test.mjs';
 import './timers.test.mjs';
+import './types.test.mjs';
 import './whole.test.mjs';
 
 const TIME_LIMIT = 30_000;

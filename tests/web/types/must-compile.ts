@@ -83,11 +83,6 @@ export async function lifecycle(): Promise<void> {
   }
 }
 
-export async function disposed(): Promise<void> {
-  await using client = await connect({});
-  await client.ready();
-}
-
 export async function iterated(signal: AbortSignal): Promise<void> {
   const client = await connect<Events>({ url: 'wss://example.com', signal, timer: workerTimer });
   client.onAny((event, type) => console.log(event, type.length), { signal });
@@ -101,6 +96,17 @@ export async function iterated(signal: AbortSignal): Promise<void> {
   const dropped: number = messages.dropped;
   console.log(dropped);
   for await (const { event } of (await connect({})).events()) console.log(event.whatever);
+}
+
+/** What is not there may be given as `undefined`, under `exactOptionalPropertyTypes` too. */
+export async function absent(last: Client, ttl?: number, signal?: AbortSignal, token?: string, socket?: typeof WebSocket): Promise<unknown> {
+  const client = await connect({ token, signal, resumeFrom: last.resumePoint, outbox: { ttl }, breaker: { pause: ttl }, WebSocket: socket });
+  client.on('tick', () => {}, { signal });
+  client.events('tick', { capacity: ttl, signal });
+  await client.send('text', { ttl, signal });
+  await client.request({}, { timeout: ttl, signal });
+  await connectShared({ name: token, stealAfter: ttl });
+  return client.closed.then(({ error }) => error?.cause);
 }
 
 export function log(client: Awaited<ReturnType<typeof createClient>>): string[] {
@@ -143,7 +149,7 @@ export async function whole(): Promise<void> {
 export async function shared(signal: AbortSignal): Promise<boolean> {
   const client: SharedClient<Events> = await connectShared<Events>({ url: 'wss://example.com', name: 'alice', stealAfter: 3000, signal });
   client.on('tick', ({ n }) => n.toFixed());
-  await using other = await createSharedClient({ url: 'wss://example.com' });
+  const other = await createSharedClient({ url: 'wss://example.com' });
   await other.connect();
   return client.shared && !client.leader && client instanceof Client;
 }
