@@ -525,7 +525,8 @@ const FUNCTIONS = [
 function written(options) {
   if (typeof options !== 'object' || options === null) throw new EverwireError('config', 'options: must be an object', false, { path: 'options' });
   const { signal, timer, WebSocket: socket, ...others } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  // One of another realm is no instance of this one's class.
+  if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
     throw new EverwireError('config', 'signal: must be an AbortSignal', false, { path: 'signal' });
   }
   if (timer !== undefined && typeof timer !== 'function') {

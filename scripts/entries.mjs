@@ -1,6 +1,10 @@
 // Makes the entries of the package that differ from pkg/index.js in where the WebAssembly module comes from, or in that they are lean,
-// and those of pkg/tabs.js that stand on them.
-import { readFileSync, writeFileSync } from 'node:fs';
+// those of pkg/tabs.js that stand on them, and all of them once more for `require`.
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+
+const { transformSync } = createRequire(new URL('tools/package.json', import.meta.url))('esbuild');
 
 const MODULE = 'everwire_bg.wasm';
 const BY_URL = `new URL('./dist/${MODULE}', import.meta.url)`;
@@ -47,3 +51,22 @@ for (const name of ['node', 'inline']) {
   const tabs = readFileSync('pkg/tabs.js', 'utf8').replace(`'./index.js'`, `'./${name}.js'`).replace(`'./tabs/`, `'../tabs/`);
   writeFileSync(`pkg/dist/tabs-${name}.js`, tabs);
 }
+
+// For `require`: what has the module inside, which neither a bundler nor a test's page need look for, in a folder as `pkg` is.
+const COMMON = 'pkg/dist/cjs';
+rmSync(COMMON, { recursive: true, force: true });
+const save = (file, text) => {
+  mkdirSync(dirname(`${COMMON}/${file}`), { recursive: true });
+  writeFileSync(`${COMMON}/${file}`, text);
+};
+save('package.json', '{ "type": "commonjs" }\n');
+/** Jest's jsdom lacks these, and the Node below it has them. */
+const TEXT = `const text = (name) => globalThis[name] ?? globalThis.process?.getBuiltinModule?.('node:util')[name];
+const known = { get TextDecoder() { return text('TextDecoder'); }, get TextEncoder() { return text('TextEncoder'); } };`;
+const define = { TextDecoder: 'known.TextDecoder', TextEncoder: 'known.TextEncoder' };
+const tabs = readdirSync('pkg/tabs').map((file) => `tabs/${file}`);
+for (const file of ['react.js', 'worker-timer.js', ...tabs, ...['everwire', 'inline', 'tabs-inline', 'lean/everwire', 'lean/inline'].map((name) => `dist/${name}.js`)]) {
+  const { code } = transformSync(readFileSync(`pkg/${file}`, 'utf8'), { format: 'cjs', platform: 'node', target: 'es2022', define });
+  save(file, `'use strict';\n${code.includes('known.') ? `${TEXT}\n` : ''}${code}`);
+}
+for (const file of readdirSync('pkg').filter((file) => file.endsWith('.d.ts'))) save(file, readFileSync(`pkg/${file}`));

@@ -93,9 +93,25 @@ binaryen.setLowMemoryUnused(true);
 // A function has its name as long as they are put in order.
 binaryen.setDebugInfo(true);
 for (let round = 0; round < 3; round += 1) module.optimize();
-const { bytes, glue } = withShortNames(inOrder(), readFileSync(glueFile, 'utf8'));
+const { bytes, glue } = withShortNames(inOrder(), whenUsed(readFileSync(glueFile, 'utf8')));
 writeFileSync(file, withoutMessages(bytes));
 writeFileSync(glueFile, glue);
+
+/** What reads and writes text is made when it is used, not by the import: Jest's jsdom has none. And all that is supported has `encodeInto`. */
+function whenUsed(glue) {
+  const changes = [
+    [`let cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });\ncachedTextDecoder.decode();\n`, 'let cachedTextDecoder;\n'],
+    ['        cachedTextDecoder.decode();\n', ''],
+    ['let numBytesDecoded = 0;', 'let numBytesDecoded = MAX_SAFARI_DECODE_BYTES;'],
+    [/const cachedTextEncoder = new TextEncoder\(\);\n\nif \(!\('encodeInto' in [^]*?\n}\n/, 'let cachedTextEncoder;\n'],
+    [/    if \(realloc === undefined\) {\n[^]*?\n    }\n/, ''],
+    ['= cachedTextEncoder.encodeInto(', '= (cachedTextEncoder ??= new TextEncoder()).encodeInto('],
+  ];
+  return changes.reduce((text, [from, to]) => {
+    if (text.split(from).length !== 2) throw new Error(`the glue should say once: ${from}`);
+    return text.replace(from, to);
+  }, glue);
+}
 
 /** The module with its functions in the order of their code: what is alike stands together, and compresses better. */
 function inOrder() {

@@ -1,6 +1,6 @@
 // The JavaScript side of the edge: what a message is to the module is seen on the JavaScript string itself, and listeners are
 // called here. So an event never enters the memory of the wasm module, and one that nobody listens to is never parsed.
-import { now } from '../platform/web/glue.js';
+import { findClock, now } from '../platform/web/glue.js';
 import { keep as keepValue, option, present } from './error.js';
 import { Listeners, call, report } from './listeners.js';
 import { documentOf, failuresOf, keep, open, raw, release, typeAt, typeOf } from './messages.js';
@@ -67,6 +67,7 @@ export class Edge {
 
   /** `given` are the functions among the options: `token`, `sequence`, `onResume`, and `WebSocket` for another than the page's own. */
   constructor(given) {
+    findClock();
     this.#given = given;
     this.WebSocket = given.WebSocket;
   }

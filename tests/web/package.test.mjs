@@ -598,7 +598,9 @@ test('N-11: leaving a loop takes its listener off, and a reader that waits is to
 
 test('N-11: an AbortSignal takes a listener off, closes a client, and gives up a connect', async (t) => {
   const seen = await inPage(t, async ({ connect, createClient }, options) => {
-    const closes = new AbortController();
+    // One of another realm, as a frame's and a test's page are.
+    const frame = document.documentElement.appendChild(document.createElement('iframe'));
+    const closes = new frame.contentWindow.AbortController();
     const client = await connect({ ...options, signal: closes.signal });
     const calls = [];
     const listens = new AbortController();

@@ -26,7 +26,11 @@ const modules = (asked) => asked.filter((path) => path.endsWith('.wasm'));
 test('the tarball has what it needs, licences included, and nothing else', async () => {
   const { files } = await installed();
   assert.deepEqual(files, [
-    'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/everwire.js', 'dist/everwire.js.map', 'dist/everwire_bg.wasm', 'dist/inline.js',
+    'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'dist/cjs/dist/everwire.js', 'dist/cjs/dist/inline.js', 'dist/cjs/dist/lean/everwire.js',
+    'dist/cjs/dist/lean/inline.js', 'dist/cjs/dist/tabs-inline.js', 'dist/cjs/index.d.ts', 'dist/cjs/inline.d.ts', 'dist/cjs/lean.d.ts',
+    'dist/cjs/package.json', 'dist/cjs/react.d.ts', 'dist/cjs/react.js', 'dist/cjs/tabs.d.ts', 'dist/cjs/tabs/lead.js', 'dist/cjs/tabs/listeners.js',
+    'dist/cjs/tabs/sends.js', 'dist/cjs/tabs/tab.js', 'dist/cjs/tabs/turns.js', 'dist/cjs/worker-timer.d.ts', 'dist/cjs/worker-timer.js',
+    'dist/everwire.js', 'dist/everwire.js.map', 'dist/everwire_bg.wasm', 'dist/inline.js',
     'dist/lean/everwire.js', 'dist/lean/everwire.js.map', 'dist/lean/everwire_bg.wasm', 'dist/lean/index.js', 'dist/lean/inline.js', 'dist/lean/node.js',
     'dist/node.js', 'dist/tabs-inline.js', 'dist/tabs-node.js', 'index.d.ts', 'index.js', 'inline.d.ts', 'lean.d.ts', 'package.json',
     'react.d.ts', 'react.js', 'tabs.d.ts', 'tabs.js', 'tabs/lead.js', 'tabs/listeners.js', 'tabs/sends.js', 'tabs/tab.js', 'tabs/turns.js',
@@ -39,8 +43,8 @@ test('publint and attw find nothing wrong with the package', async () => {
   const { publint } = await tool('publint');
   const { messages } = await publint({ pkgDir: join(ROOT, 'pkg'), strict: true });
   assert.deepEqual(messages, []);
-  // It exits with an error if there is a problem. That a CommonJS program must use import() is meant so.
-  await run(process.execPath, [bin('attw'), tarball, '--profile', 'esm-only', '--exclude-entrypoints', 'everwire.wasm']);
+  // It exits with an error if there is a problem.
+  await run(process.execPath, [bin('attw'), tarball, '--profile', 'node16', '--exclude-entrypoints', 'everwire.wasm']);
 });
 
 test('the types of every entry are found by a compiler in a project that has installed it', async () => {
@@ -165,6 +169,34 @@ for (const [name, [program, ...more]] of Object.entries(PLACES)) {
     }
   });
 }
+
+test('a CommonJS program takes every entry with `require`, which Node gives the same as `import` where it can', async (t) => {
+  const { app } = await installed();
+  const [[here], [node22] = []] = Object.values(PLACES);
+  const flags = ['--experimental-require-module', '--no-experimental-require-module'];
+  const ways = process.allowedNodeEnvironmentFlags.has(flags[0]) ? [[here, 'true', flags[0]], [here, 'false', flags[1]]] : [[here, 'false']];
+  if (node22) ways.push([node22, 'true']);
+  for (const [program, same, ...flags] of ways) {
+    const { stdout } = await run(program, [...flags, join(app, 'common.cjs'), t.peer.ws, same], { cwd: app, timeout: 20_000 });
+    assert.equal(stdout, `${'hello\n'.repeat(6)}function function\ntrue true\n`, `${flags}`);
+  }
+});
+
+test('a page whose bundle is made of CommonJS works, with the module inside', async (t) => {
+  const { app } = await installed();
+  const esbuild = await tool('esbuild');
+  const out = join(app, 'out-required');
+  await esbuild.build({ entryPoints: [join(app, 'required.cjs')], bundle: true, format: 'iife', logLevel: 'error', outfile: join(out, 'app.js') });
+  await cp(join(app, 'index.html'), join(out, 'index.html'));
+  assert.equal(modules(await greets(t, out)).length, 0);
+});
+
+test('no import touches a global object beyond the language', async () => {
+  const entries = ['index.js', 'dist/node.js', 'dist/inline.js', 'dist/lean/index.js', 'dist/lean/node.js', 'tabs.js', 'dist/tabs-node.js', 'react.js', 'worker-timer.js'];
+  const args = ['--experimental-vm-modules', '--no-warnings', join(WEB, 'globals.mjs'), ...entries];
+  const { stdout } = await run(process.execPath, args, { cwd: join(ROOT, 'pkg') });
+  assert.deepEqual(JSON.parse(stdout), Object.fromEntries(entries.map((entry) => [entry, []])));
+});
 
 // Pitfall 20
 test('importing it on a server does nothing, and a component is rendered there and wakes up in the browser', async (t) => {

@@ -23,6 +23,7 @@ import './readme.test.mjs';
 import './start.test.mjs';
 import './tabs.test.mjs';
 import './tabs-life.test.mjs';
+import './testing.test.mjs';
 import './timers.test.mjs';
 import './types.test.mjs';
 import './whole.test.mjs';

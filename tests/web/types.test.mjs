@@ -18,6 +18,7 @@ for (const [compiler, disposes] of Object.entries(COMPILERS)) {
       await cp(join(WEB, 'types'), folder, { recursive: true });
       await cp(join(app, 'types.ts'), join(folder, 'entries.ts'));
       await compile(compiler, folder, { module, moduleResolution, lib: ['es2020', 'dom'] }, ['must-compile.ts', 'must-not-compile.ts', 'entries.ts']);
+      if (module === 'node16') await compile(compiler, folder, { module, moduleResolution, lib: ['es2020', 'dom'] }, ['common.cts']);
       if (disposes) await compile(compiler, folder, { module, moduleResolution, lib: ['es2020', 'dom', 'esnext.disposable'] }, ['disposable.ts']);
     });
   }
