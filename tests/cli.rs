@@ -395,5 +395,5 @@ async fn what_is_missing_on_the_machine_exits_with_1_and_says_what_to_do() {
     assert!(stderr(&output).contains(&port), "{}", stderr(&output));
     let output = finish(everwire().args(["demo", "--port", "0", "--events", "/nowhere.json"])).await;
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("scripts/setup web"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("/nowhere.json: No such file"), "{}", stderr(&output));
 }

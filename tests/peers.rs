@@ -58,7 +58,9 @@ fn expired() -> String {
 
 #[tokio::test]
 async fn the_official_client_connects_gets_events_and_stays_alive() {
-    let args = ["serve", "--port", "0", "--api-key", KEY, "--secret", SECRET, "--rate", "20", "--json"];
+    let events = common::file(RECORDED_EVENTS);
+    let mut args = vec!["serve", "--port", "0", "--api-key", KEY, "--secret", SECRET, "--rate", "20", "--json"];
+    args.extend(["--events", events.to_str().unwrap()]);
     let mut server = everwire(&args);
     let url = server.told("url").await.as_str().unwrap().to_owned();
     let mut client = stream_chat(&url, &[token(None)]);
@@ -69,7 +71,7 @@ async fn the_official_client_connects_gets_events_and_stays_alive() {
     assert_eq!(greeted["connection"], connected["connection_id"]);
 
     // Real events, each of a type that the recording has, in its order.
-    let recorded = Recorded::load(common::file(RECORDED_EVENTS)).unwrap();
+    let recorded = Recorded::load(&events).unwrap();
     for _ in 0..20 {
         let event = until(&mut client, |line| {
             !matches!(line["event"].as_str(), None | Some("health.check" | "connection.changed"))

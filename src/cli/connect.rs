@@ -1,9 +1,8 @@
 //! The client that a command line describes.
 
-use crate::{args::ConnectArgs, exit::Failure, signal::Interrupt};
-use everwire::{BreakerRule, Client, ClientBuilder, Dialect, Error, ErrorKind};
+use crate::{args::ConnectArgs, exit::Failure, token_command};
+use everwire::{BreakerRule, Client, ClientBuilder, Dialect};
 use std::{fs, path::Path};
-use tokio::process::Command;
 
 /// The time within which a ping is answered, where only its interval is given.
 const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -29,6 +28,12 @@ pub(crate) fn builder(args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
     for protocol in &args.protocols {
         builder = builder.protocol(protocol);
     }
+    if args.compression {
+        builder = builder.compression(true);
+    }
+    if let Some(bytes) = args.compression_threshold {
+        builder = builder.compression_threshold(bytes);
+    }
     if let Some(path) = &args.ca {
         builder = builder.root_certificate(read(path)?);
     }
@@ -45,15 +50,15 @@ pub(crate) fn builder(args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
     Ok(match (&args.token_command, &args.token) {
         (Some(command), _) => {
             let command = command.clone();
-            builder.token_provider(move || token_from(command.clone()))
+            builder.token_provider(move || token_command::run(command.clone()))
         }
         (None, Some(token)) => builder.token(token),
         (None, None) => builder,
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::machine(format!("{}: {error}", path.display())))
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::local(format!("{}: {error}", path.display())))
 }
 
 fn limits(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
@@ -99,12 +104,11 @@ fn limits(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
 fn times(mut builder: ClientBuilder, args: &ConnectArgs) -> ClientBuilder {
     let times = &args.times;
     type Setter = fn(ClientBuilder, std::time::Duration) -> ClientBuilder;
-    let settings: [(_, Setter); 9] = [
+    let settings: [(_, Setter); 8] = [
         (times.open_timeout, ClientBuilder::open_timeout),
         (times.hello_timeout, ClientBuilder::hello_timeout),
         (times.close_timeout, ClientBuilder::close_timeout),
         (times.token_timeout, ClientBuilder::token_timeout),
-        (times.probe_timeout, ClientBuilder::probe_timeout),
         (times.health_check_interval, ClientBuilder::health_check_interval),
         (times.silence_timeout, ClientBuilder::silence_timeout),
         (times.stable_after, ClientBuilder::stable_after),
@@ -131,39 +135,6 @@ pub(crate) fn dialect(name: &str) -> Result<Dialect, Failure> {
     }
     let text = fs::read_to_string(name).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     Dialect::from_json(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))
-}
-
-/// Runs the command that prints a token. What it says on stderr is the user's to read; its output is never shown.
-async fn token_from(command: String) -> Result<String, Error> {
-    let failed = |message: String| Error::new(ErrorKind::Token, message);
-    let run =
-        Command::new("sh").arg("-c").arg(command).stderr(std::process::Stdio::inherit()).kill_on_drop(true).output();
-    let output = run.await.map_err(|error| failed(format!("the token command cannot be run: {error}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("the token command failed: {}", output.status)));
-    }
-    let token = String::from_utf8(output.stdout).map_err(|_| failed("the token is not UTF-8".to_owned()))?;
-    match token.trim() {
-        "" => Err(failed("the token command printed nothing".to_owned())),
-        token => Ok(token.to_owned()),
-    }
-}
-
-/// Closes with 1000 and waits for the answer, unless the user does not want to wait.
-pub(crate) async fn close(client: &Client, interrupt: &mut Interrupt) {
-    tokio::select! {
-        () = client.close() => {}
-        () = interrupt.wait() => {}
-    }
-}
-
-/// Closes for a while: the server keeps the session for the next run.
-pub(crate) async fn leave(client: &Client, interrupt: &mut Interrupt) {
-    tokio::select! {
-        // The code and the reason are right.
-        _ = client.close_with(4000, "client will be back") => {}
-        () = interrupt.wait() => {}
-    }
 }
 
 #[cfg(test)]

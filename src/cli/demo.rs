@@ -2,17 +2,19 @@
 
 use crate::{
     args::DemoArgs,
-    connect, demo_controls,
-    exit::Failure,
-    output::Output,
-    serve::{bind, replay},
+    demo_controls,
+    exit::{Failure, PATIENCE},
+    output::{Output, elapsed, in_time},
+    printer::Printer,
+    serve::{bind, recorded, replay},
     signal::Interrupt,
+    tap::Tap,
+    writer::Stopped,
 };
 use everwire::{
     Client, Dialect,
     server::{Activity, Running, Server},
 };
-use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -32,61 +34,45 @@ const LAST_REPORTS: Duration = Duration::from_millis(1500);
 
 /// Runs until the user or the clock ends it.
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
-    let output = Output::new(args.json);
+    let recorded = recorded(args.events.as_deref(), args.rate)?;
+    let output = Output::new(args.json)?;
+    // Until here a signal ends the program: a file was read that may be a pipe.
     let mut interrupt = Interrupt::new()?;
-    let time = time_limit(args.seconds)?;
     let pages = Pages::default();
     let server = server(&args, &pages)?;
     let running = listen_somewhere(&server, args.port).await?;
-    let has_page = args.www.join("index.html").is_file();
-    announce(output, &running, has_page);
+    announce(&output, &running, args.www.join("index.html").is_file());
 
-    let client = native_client(&running).await?;
-    let mut events = client.events();
-    let replay = replay(&server, &args.events, args.rate)?;
-    let mut received = 0_u64;
-    let printing = async {
-        while let Some(event) = events.next().await {
-            // Signs of life are not what the page counts either.
-            if event.event_type() == "health.check" {
-                continue;
-            }
-            received += 1;
-            if output.event(&event).is_err() {
-                return; // nobody reads any more
-            }
-        }
+    let client = tokio::select! {
+        () = interrupt.wait() => return Ok(()),
+        client = native_client(&running) => client?,
     };
+    // Signs of life are not what the page counts either.
+    let ignored = vec!["health.check".to_owned()];
+    let mut printer = Printer::new(&output, Tap::new(&client, &[])?, None, ignored);
+    let replay = replay(&server, recorded, args.rate)?;
     let lost = tokio::select! {
         () = interrupt.wait() => None,
-        () = elapsed(time) => None,
-        () = printing => None,
+        () = elapsed(args.seconds) => None,
+        _ = printer.run() => None, // nobody reads any more
         cause = client.closed() => Some(cause),
     };
     drop(replay);
     let reported = pages.last_reports().await;
-    connect::close(&client, &mut interrupt).await;
-    tokio::select! {
-        () = running.shutdown() => {}
-        () = interrupt.wait() => {}
+    printer.close();
+    client.close().await;
+    running.shutdown().await;
+    let finish = async {
+        printer.run().await?;
+        summarise(&output, printer.printed(), &reported).await
+    };
+    let printed = in_time(&mut interrupt, PATIENCE, finish).await;
+    if let Err(Stopped::Failed(failure)) = printed.and(output.finish(&mut interrupt).await) {
+        return Err(failure);
     }
-    summarise(output, received, &reported);
     match lost {
         Some(cause) => Failure::of_cause(&cause),
         None => Ok(()),
-    }
-}
-
-fn time_limit(seconds: Option<f64>) -> Result<Option<Duration>, Failure> {
-    let limit = seconds.map(Duration::try_from_secs_f64).transpose();
-    limit.map_err(|error| Failure::usage(format!("--seconds: {error}")))
-}
-
-async fn elapsed(time: Option<Duration>) {
-    match time {
-        // A timeout of a future that never ends is a sleep.
-        Some(time) => drop(tokio::time::timeout(time, future::pending::<()>()).await),
-        None => future::pending().await,
     }
 }
 
@@ -110,14 +96,16 @@ async fn listen_somewhere(server: &Server, port: Option<u16>) -> Result<Running,
     }
 }
 
-fn announce(output: Output, running: &Running, has_page: bool) {
+fn announce(output: &Output, running: &Running, has_page: bool) {
     let url = running.url();
     let text = if has_page {
         format!("The same events live in a browser: {url}/")
     } else {
-        format!("Serving {url}; there is no page, as --www names no folder with an index.html")
+        format!(
+            "Serving {url} without the page: run this in everwire's repository, or name its folders by --www and --pkg"
+        )
     };
-    let _ = output.note(&text, || json!({"demo": "listening", "url": url, "page": has_page}));
+    output.log(&text, || json!({"demo": "listening", "url": url, "page": has_page}));
 }
 
 async fn native_client(running: &Running) -> Result<Client, Failure> {
@@ -129,20 +117,22 @@ async fn native_client(running: &Running) -> Result<Client, Failure> {
     Ok(builder.token_provider(token).max_attempts(0).connect().await?)
 }
 
-fn summarise(output: Output, received: u64, reported: &BTreeMap<String, u64>) {
+async fn summarise(output: &Output, received: u64, reported: &BTreeMap<String, u64>) -> Result<(), Stopped> {
     let pages = match reported.len() {
         0 => "no page was open".to_owned(),
         1 => format!("{} by the page", reported.values().sum::<u64>()),
         count => format!("{} by {count} pages", reported.values().sum::<u64>()),
     };
-    let _ = output.note(&format!("{received} events received natively, {pages}"), || {
+    let text = format!("{received} events received natively, {pages}");
+    let json = || {
         json!({
             "demo": "summary",
             "native": received,
             "pages": reported.len(),
             "page": reported.values().sum::<u64>(),
         })
-    });
+    };
+    output.note(&text, json).await
 }
 
 /// What the pages say they have received.

@@ -2,89 +2,88 @@
 
 use crate::{
     args::ListenArgs,
-    connect::{self, close, leave},
-    exit::Failure,
-    output::Output,
+    connect,
+    exit::{Failure, PATIENCE},
+    output::{Output, elapsed, in_time},
+    printer::Printer,
     resumption,
     signal::Interrupt,
     tap::Tap,
+    writer::Stopped,
 };
-use everwire::Event;
+use everwire::{Cause, Client};
+use std::pin::pin;
 
-/// Runs until the user, the count or the server ends it.
+/// What ended the listening.
+enum End {
+    /// The user, or the time.
+    Asked,
+    /// The count is complete, or nothing can be printed any more.
+    Printed(Result<(), Stopped>),
+    Closed(Cause),
+}
+
+/// Runs until the user, the count, the time or the server ends it.
 pub(crate) async fn run(args: Box<ListenArgs>) -> Result<(), Failure> {
-    let output = Output::new(args.json);
-    let mut interrupt = Interrupt::new()?;
     let mut builder = connect::builder(&args.connect)?;
     if let Some(path) = &args.resume_file {
         builder = resumption::resumed(builder, path)?;
     }
     let client = builder.build()?;
-    let mut tap = Tap::new(&client, &args.filters)?;
-    let _lifecycle = (!args.quiet).then(|| client.on_lifecycle(move |step| output.lifecycle(step)));
+    let output = Output::new(args.json)?;
+    // Until here a signal ends the program: files are read that may be pipes.
+    let mut interrupt = Interrupt::new()?;
+    let mut printer = Printer::new(&output, Tap::new(&client, &args.filters)?, args.count, Vec::new());
+    let told = output.clone();
+    let _lifecycle = (!args.quiet).then(|| client.on_lifecycle(move |step| told.lifecycle(step)));
     client.connect()?;
 
-    let mut printer = Printer { output, left: args.count, printed_all: true };
-    let ended = tokio::select! {
-        () = interrupt.wait() => None,
-        () = printer.print(&mut tap) => None,
-        cause = client.closed() => Some(cause),
+    let end = tokio::select! {
+        () = interrupt.wait() => End::Asked,
+        () = elapsed(args.seconds) => End::Asked,
+        printed = printer.run() => End::Printed(printed),
+        cause = client.closed() => End::Closed(cause),
+    };
+    let (printed, cause) = match end {
+        End::Asked => (Ok(()), None),
+        End::Printed(result) => (result, None),
+        End::Closed(cause) => (Ok(()), Some(cause)),
     };
     // What came before the end is printed all the same, and may complete the count.
-    let complete = printer.print_waiting(&mut tap);
-    match &args.resume_file {
-        Some(path) => {
-            leave(&client, &mut interrupt).await;
-            // What comes while it closes has come: the next run is not given it again.
-            printer.print_waiting(&mut tap);
-            if printer.printed_all && tap.dropped() == 0 {
-                resumption::keep(client.resume_point(), path)?;
-            }
+    let rest = match &args.resume_file {
+        Some(_) => {
+            let patience = client.config().close_timeout + PATIENCE;
+            in_time(&mut interrupt, patience, leave(&client, &mut printer)).await
         }
-        None => close(&client, &mut interrupt).await,
+        None => {
+            printer.close();
+            client.close().await;
+            in_time(&mut interrupt, PATIENCE, printer.run()).await
+        }
+    };
+    let written = output.finish(&mut interrupt).await;
+    match (printed.and(rest).and(written), &args.resume_file) {
+        (Err(Stopped::Failed(failure)), _) => return Err(failure),
+        (Ok(()), Some(path)) => resumption::keep(client.resume_point(), path)?,
+        _ => {}
     }
-    if tap.dropped() > 0 {
-        eprintln!("{} events were dropped: the output was too slow", tap.dropped());
-    }
-    match ended {
-        Some(cause) if !complete => Failure::of_cause(&cause),
+    match cause {
+        Some(cause) if !printer.is_complete() => Failure::of_cause(&cause),
         _ => Ok(()),
     }
 }
 
-/// What prints.
-struct Printer {
-    output: Output,
-    left: Option<u64>,
-    printed_all: bool,
-}
-
-impl Printer {
-    /// Prints until the count is complete, or nobody reads any more.
-    async fn print(&mut self, tap: &mut Tap) {
-        while let Some(event) = tap.recv().await {
-            if self.one(&event) {
-                return;
-            }
+/// Closes for a while: the server keeps the session for the next run. What comes meanwhile has come, and is printed: the next run
+/// is not given it again.
+async fn leave(client: &Client, printer: &mut Printer) -> Result<(), Stopped> {
+    // The code and the reason are right.
+    let mut leaving = pin!(client.close_with(4000, "client will be back"));
+    tokio::select! {
+        _ = &mut leaving => printer.close(),
+        printed = printer.run() => {
+            let _ = leaving.await;
+            printed?;
         }
     }
-
-    /// Prints what waits, and tells whether the count is complete or nobody reads any more.
-    fn print_waiting(&mut self, tap: &mut Tap) -> bool {
-        while self.left != Some(0) {
-            match tap.try_recv() {
-                Some(event) if !self.one(&event) => {}
-                Some(_) => return true,
-                None => return false,
-            }
-        }
-        true
-    }
-
-    fn one(&mut self, event: &Event) -> bool {
-        let printed = self.output.event(event);
-        self.printed_all &= printed.is_ok();
-        self.left = self.left.map(|left| left.saturating_sub(1));
-        self.left == Some(0) || printed.is_err()
-    }
+    printer.run().await
 }

@@ -7,39 +7,57 @@ mod demo_controls;
 mod duration;
 mod exit;
 mod file;
+mod lifecycle;
 mod listen;
 mod manual;
 mod output;
+mod printer;
+mod problem;
 mod resumption;
 mod send;
 mod serve;
 mod signal;
+mod stdin;
 mod summary;
 mod tap;
+mod token_command;
+mod writer;
 
 use args::{Cli, Command};
 use clap::Parser;
 use exit::Failure;
 use std::{env, process::ExitCode};
+use tokio::runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = match parse() {
         Ok(cli) => cli,
-        Err(failure) => return failure.report(),
+        Err(failure) => return failure.report(false),
     };
-    let result = match cli.command {
-        Command::Serve(args) => serve::run(args).await,
-        Command::Demo(args) => demo::run(args).await,
-        Command::Listen(args) => listen::run(args).await,
-        Command::Send(args) => send::run(args).await,
-        Command::Completions { shell } => manual::completions(shell),
-        Command::Man { dir } => manual::pages(dir.as_deref()),
-    };
-    match result {
+    let json = cli.command.is_json();
+    match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(json),
     }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::local(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Listen(args) => listen::run(args).await,
+            Command::Send(args) => send::run(args).await,
+            Command::Completions { shell } => manual::completions(shell),
+            Command::Man { dir } => manual::pages(dir.as_deref()),
+        }
+    });
+    // The end waits for no thread that is blocked, such as one that asks for the address of a name.
+    runtime.shutdown_background();
+    token_command::kill_all();
+    result
 }
 
 /// The command line, with the options of its file before its own, so that its own win.

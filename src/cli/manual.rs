@@ -21,18 +21,22 @@ pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
 pub(crate) fn pages(dir: Option<&Path>) -> Result<(), Failure> {
     let Some(dir) = dir else {
         let mut text = Vec::new();
-        Man::new(Cli::command()).render(&mut text).map_err(Failure::machine)?;
+        Man::new(Cli::command()).render(&mut text).map_err(unwritten)?;
         return print(&text);
     };
-    let failed = |error: io::Error| Failure::machine(format!("{}: {error}", dir.display()));
+    let failed = |error: io::Error| Failure::local(format!("{}: {error}", dir.display()));
     fs::create_dir_all(dir).map_err(failed)?;
     generate_to(Cli::command(), dir).map_err(failed)
 }
 
 fn print(text: &[u8]) -> Result<(), Failure> {
     match io::stdout().lock().write_all(text) {
-        // Whoever reads it has read enough.
+        // The reader has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(Failure::machine),
+        result => result.map_err(unwritten),
     }
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    Failure::local(format!("cannot write to stdout: {error}"))
 }

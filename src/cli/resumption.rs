@@ -23,7 +23,7 @@ struct Kept {
 pub(crate) fn resumed(builder: ClientBuilder, path: &Path) -> Result<ClientBuilder, Failure> {
     let kept: Kept = match fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text)
-            .map_err(|_| Failure::machine(format!("{}: not a file that --resume-file wrote", path.display())))?,
+            .map_err(|_| Failure::local(format!("{}: not a file that --resume-file wrote", path.display())))?,
         Err(error) if error.kind() == ErrorKind::NotFound => Kept::default(),
         Err(error) => return Err(unusable(path, &error)),
     };
@@ -61,7 +61,7 @@ fn replace(path: &Path, kept: &Kept) -> io::Result<()> {
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {
-    Failure::machine(format!("{}: {error}", path.display()))
+    Failure::local(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,13 @@
 //! `everwire serve`: a server that logs what happens.
 
-use crate::{args::ServeArgs, exit::Failure, output::Output, signal::Interrupt, summary};
+use crate::{
+    args::ServeArgs,
+    exit::Failure,
+    output::{Output, one_line},
+    problem,
+    signal::Interrupt,
+    summary,
+};
 use axum::Router;
 use everwire::server::{Activity, End, Recorded, Replay, Running, Server};
 use serde_json::{Value, json};
@@ -8,8 +15,8 @@ use std::path::Path;
 
 /// Runs until the user ends it.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
-    let output = Output::new(args.json);
-    let mut interrupt = Interrupt::new()?;
+    let recorded = recorded(args.events.as_deref(), args.rate)?;
+    let output = Output::new(args.json)?;
     let mut builder = Server::builder().api_key(&args.api_key).auth_deadline(args.auth_deadline);
     builder = match &args.secret {
         Some(secret) => builder.api_secret(secret),
@@ -21,33 +28,42 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     if let Some(pkg) = &args.pkg {
         builder = builder.pkg(pkg);
     }
-    // A log that nobody reads is no reason to stop serving.
-    builder = builder.on_activity(move |activity| drop(log(output, activity)));
+    let log_to = output.clone();
+    builder = builder.on_activity(move |activity| log(&log_to, activity));
     let server = builder.build()?;
-    let replay = replay(&server, &args.events, args.rate)?;
+    // Until here a signal ends the program: a file was read that may be a pipe.
+    let mut interrupt = Interrupt::new()?;
+    let replay = replay(&server, recorded, args.rate)?;
     let running = bind(&server, (args.addr, args.port), |router| router).await?;
-    let _ = output.note(
+    // A log that nobody reads is no reason to stop serving, nor is one that cannot be written.
+    output.log(
         &format!("listening on {}", running.url()),
         || json!({"log": "listening", "url": running.url(), "port": running.local_addr().port()}),
     );
     interrupt.wait().await;
     drop(replay);
-    let _ = output.note("shutting down", || json!({"log": "shutting-down"}));
-    tokio::select! {
-        () = running.shutdown() => {}
-        () = interrupt.wait() => {} // once more: the user does not want to wait
-    }
-    let _ = output.note("stopped", || json!({"log": "stopped", "stats": server.stats()}));
+    output.log("shutting down", || json!({"log": "shutting-down"}));
+    running.shutdown().await;
+    output.log("stopped", || json!({"log": "stopped", "stats": server.stats()}));
+    let _ = output.finish(&mut interrupt).await;
     Ok(())
 }
 
-/// Starts to replay recorded events, unless the rate is 0.
-pub(crate) fn replay(server: &Server, events: &Path, rate: f64) -> Result<Option<Replay>, Failure> {
+/// The events to replay, unless the rate is 0.
+pub(crate) fn recorded(events: Option<&Path>, rate: f64) -> Result<Option<Recorded>, Failure> {
     if rate == 0.0 {
         return Ok(None);
     }
-    let recorded = Recorded::load(events).map_err(Failure::machine)?;
-    Ok(Some(server.replay(recorded, rate).map_err(|error| Failure::usage(format!("--rate {rate}: {error}")))?))
+    match events {
+        Some(path) => Recorded::load(path).map(Some).map_err(|error| Failure::local(problem::text(&error))),
+        None => Ok(Some(Recorded::built_in())),
+    }
+}
+
+/// Starts to replay events, if there are any to replay.
+pub(crate) fn replay(server: &Server, recorded: Option<Recorded>, rate: f64) -> Result<Option<Replay>, Failure> {
+    let replay = recorded.map(|recorded| server.replay(recorded, rate)).transpose();
+    replay.map_err(|error| Failure::usage(format!("--rate {rate}: {error}")))
 }
 
 /// Listens, and says which address is the trouble.
@@ -58,52 +74,63 @@ pub(crate) async fn bind(
 ) -> Result<Running, Failure> {
     server.bind_with(address, more).await.map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        Failure::machine(format!("cannot listen on {}: {cause}", std::net::SocketAddr::from(address)))
+        Failure::local(format!("cannot listen on {}: {cause}", std::net::SocketAddr::from(address)))
     })
 }
 
-fn log(output: Output, activity: &Activity<'_>) -> std::io::Result<()> {
+fn log(output: &Output, activity: &Activity<'_>) {
     match activity {
         Activity::Connected { connection_id, user_id, protocol } => {
             let text = format!("{connection_id} connected: {} ({})", summary::printable(user_id, 60), protocol.name());
-            output.note(&text, || {
+            output.log(&text, || {
                 json!({
                     "log": "connected",
                     "connection_id": connection_id,
                     "user_id": user_id,
                     "dialect": protocol.name(),
                 })
-            })
+            });
         }
         Activity::Message { connection_id, text, .. } => {
-            output.note(&format!("{connection_id} sent: {}", summary::printable(text, 200)), || {
-                let message = serde_json::from_str::<Value>(text).unwrap_or_default();
-                json!({"log": "message", "connection_id": connection_id, "message": message})
-            })
+            output.log(&format!("{connection_id} sent: {}", summary::printable(text, 200)), || {
+                message(connection_id, text)
+            });
         }
         Activity::Refused { connection_id, refusal, .. } => {
-            output.note(&format!("{connection_id} refused: {refusal}"), || {
+            output.log(&format!("{connection_id} refused: {refusal}"), || {
                 json!({
                     "log": "refused",
                     "connection_id": connection_id,
                     "code": refusal.code(),
                     "message": refusal.message(),
                 })
-            })
+            });
         }
         Activity::Disconnected { connection_id, end, .. } => {
             let (by, code, reason) = match end {
-                End::ByClient { code, reason } => ("client", *code, reason.as_str()),
-                End::ByServer { code, reason } => ("server", Some(*code), reason.as_str()),
-                _ => ("nobody", None, ""),
+                End::ByClient { code, reason } => (Some("client"), *code, reason.as_str()),
+                End::ByServer { code, reason } => (Some("server"), Some(*code), reason.as_str()),
+                _ => (None, None, ""),
             };
             let shown = code.map_or("without a code".to_owned(), |code| code.to_string());
-            let text = format!("{connection_id} closed by {by}: {shown} {}", summary::printable(reason, 123));
-            output.note(
+            let text = match by {
+                Some(by) => format!("{connection_id} closed by the {by}: {shown} {}", summary::printable(reason, 123)),
+                None => format!("{connection_id} lost: its connection broke"),
+            };
+            output.log(
                 text.trim_end(),
                 || json!({"log": "closed", "connection_id": connection_id, "by": by, "code": code, "reason": reason}),
-            )
+            );
         }
-        _ => Ok(()),
+        _ => {}
     }
+}
+
+/// A message as it came, if it is JSON; it always is, as this server judges.
+fn message(connection_id: &str, text: &str) -> String {
+    let (name, value) = match one_line(text) {
+        Some(json) => ("message", json),
+        None => ("text", Value::from(text).to_string().into()),
+    };
+    format!(r#"{{"log":"message","connection_id":{},"{name}":{value}}}"#, Value::from(connection_id))
 }

@@ -45,7 +45,8 @@ fn known(json: &Value) -> Option<String> {
 
 /// Text from a server as it may be shown on a terminal: on one line, without control characters, of bounded length.
 pub(crate) fn printable(text: &str, width: usize) -> String {
-    let mut shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(width + 1).collect();
+    let mut shown: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(width.saturating_add(1)).collect();
     if shown.chars().count() > width {
         shown.pop();
         shown.push('…');

@@ -1,4 +1,4 @@
-//! Real events to replay: the examples of GitHub's webhooks that the npm package `@octokit/webhooks-examples` collects.
+//! Events to replay: a set of this project's own, or those of a file.
 
 use super::{Server, clock};
 use crate::{
@@ -13,7 +13,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// Where `scripts/setup web` puts the events, seen from the top folder of the project.
+/// Real events: the examples of GitHub's webhooks that the npm package `@octokit/webhooks-examples` collects. `scripts/setup web`
+/// puts them here, seen from the top folder of the project.
 pub const RECORDED_EVENTS: &str = "scripts/tools/node_modules/@octokit/webhooks-examples/api.github.com/index.json";
 
 /// Events that were recorded once, in their order.
@@ -32,6 +33,9 @@ struct RecordedEvent {
     fields: String,
 }
 
+/// In the shape of GitHub's webhooks, with invented content.
+const BUILT_IN: &str = include_str!("events.json");
+
 /// One webhook with its examples, as the package has it.
 #[derive(Deserialize)]
 struct Webhook {
@@ -40,17 +44,21 @@ struct Webhook {
 }
 
 impl Recorded {
-    /// Reads the file, such as [`RECORDED_EVENTS`].
+    /// A small set that comes with the crate: the life of a few repositories, in the shape of GitHub's webhooks.
+    pub fn built_in() -> Self {
+        Self::parse(BUILT_IN).expect("the built-in events are tested")
+    }
+
+    /// Reads a file, such as [`RECORDED_EVENTS`]: `[{"name": "issues", "examples": [{"action": "opened", …}]}]`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if it cannot be read, or holds no such list or no event.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let text = fs::read_to_string(path).map_err(|error| {
-            let message = format!("no recorded events in {}: `scripts/setup web` fetches them", path.display());
-            Error::new(ErrorKind::Config, message).with_source(error)
-        })?;
-        Self::parse(&text).map_err(|error| {
-            let message = format!("{} holds no recorded events", path.display());
-            Error::new(ErrorKind::Config, message).with_source(error)
-        })
+        let wrong = |what: &str| Error::new(ErrorKind::Config, format!("{what} {}", path.display()));
+        let text = fs::read_to_string(path).map_err(|error| wrong("cannot read the events in").with_source(error))?;
+        let recorded = Self::parse(&text).map_err(|error| wrong("no list of events in").with_source(error))?;
+        if recorded.is_empty() { Err(wrong("no events in")) } else { Ok(recorded) }
     }
 
     fn parse(text: &str) -> Result<Self, serde_json::Error> {
@@ -179,12 +187,32 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_names_the_command_that_fetches_it() {
-        let error = Recorded::load("/nowhere/index.json").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().contains("scripts/setup web"), "{error}");
-        let error = Recorded::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(Recorded::parse("[]").unwrap().message(0).is_none());
+    fn the_built_in_events_are_varied_and_loop() {
+        let recorded = Recorded::built_in();
+        assert!(recorded.len() >= 50 && recorded.webhooks().len() >= 20, "{}", recorded.len());
+        for wanted in ["issues.opened", "issues.closed", "push", "pull_request.closed", "release.published"] {
+            assert!(recorded.types().contains(wanted), "{wanted}");
+        }
+        let messages: Vec<Value> =
+            (0..recorded.len()).map(|index| serde_json::from_str(&recorded.message(index).unwrap()).unwrap()).collect();
+        assert!(messages.iter().all(|event| event["sender"]["login"].is_string()));
+        // At five a second a listener of `issues.*` waits three seconds at most.
+        let issues = |event: &Value| event["type"].as_str().unwrap().starts_with("issues.");
+        assert!(messages.windows(15).all(|some| some.iter().any(issues)));
+    }
+
+    #[test]
+    fn a_file_without_events_is_an_error_that_names_it() {
+        let path = std::env::temp_dir().join(format!("everwire-recorded-{}", std::process::id()));
+        let error = Recorded::load(&path).unwrap_err();
+        let source = std::error::Error::source(&error).expect("why");
+        assert_eq!((error.kind(), source.to_string().contains("No such file")), (ErrorKind::Config, true));
+        for text in ["", "{}", "[]", "[{}]", r#"[{"name":"issues","examples":[]}]"#] {
+            fs::write(&path, text).unwrap();
+            let error = Recorded::load(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        }
+        fs::remove_file(&path).unwrap();
     }
 }

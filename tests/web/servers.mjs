@@ -5,16 +5,18 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PROGRAM = process.env.EVERWIRE ?? `${ROOT}target/debug/everwire`;
+const SHOWN = ['--www', 'www', '--pkg', 'pkg', '--json'];
+const EVENTS = 'scripts/tools/node_modules/@octokit/webhooks-examples/api.github.com/index.json';
 
-/** `everwire serve`, with the page and the package, replaying 50 events a second. */
+/** `everwire serve`, with the page and the package, replaying 50 real events a second. */
 export function startEmbedded() {
-  const args = ['serve', '--dev', '--port', '0', '--www', 'www', '--pkg', 'pkg', '--rate', '50', '--json'];
+  const args = ['serve', '--dev', '--port', '0', '--rate', '50', '--events', EVENTS, ...SHOWN];
   return start(PROGRAM, args, (line) => /:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]);
 }
 
 /** `everwire demo`, which the page can break, at 20 events a second. */
 export function startDemo() {
-  const args = ['demo', '--port', '0', '--www', 'www', '--pkg', 'pkg', '--rate', '20', '--json'];
+  const args = ['demo', '--port', '0', '--rate', '20', '--events', EVENTS, ...SHOWN];
   return start(PROGRAM, args, (line) => /"url":"http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]);
 }
 
