@@ -367,7 +367,7 @@ export interface Client<Events extends object = AnyEvents> extends Source<Events
   readonly connectionId: string | undefined;
   /** Settles at the end, with the cause of it. Never rejects. */
   readonly closed: Promise<Cause>;
-  /** Connects; settles at the hello, or rejects with what is in the way for good. An error while connected already. */
+  /** Connects; settles at the hello, or rejects with the cause of the end. An error while connected already. */
   connect(): Promise<void>;
   /** Settles at the hello of a connection on its way, at once while connected; rejects with the cause if it ends. */
   ready(): Promise<void>;
@@ -395,7 +395,7 @@ export interface Client<Events extends object = AnyEvents> extends Source<Events
   reconnectLog(): Reconnect[];
 }
 
-/** Connects, and settles at the server's hello, or rejects with what is in the way for good. */
+/** Connects, and settles at the server's hello, or rejects with the cause of the end. */
 export declare function connect<Events extends object = AnyEvents>(options: Options): Promise<Client<Events>>;
 
 /** Makes a client that does not connect yet, so that listeners can be there before the first event. */

@@ -8,7 +8,7 @@ export type Options = Omit<All, 'resume' | 'resumeFrom' | 'sequence' | 'onResume
 /** A client: one connection that is kept alive. */
 export type Client<Events extends object = AnyEvents> = Omit<Whole<Events>, 'channel' | 'resumePoint'>;
 
-/** Connects, and settles at the server's hello, or rejects with what is in the way for good. */
+/** Connects, and settles at the server's hello, or rejects with the cause of the end. */
 export declare function connect<Events extends object = AnyEvents>(options: Options): Promise<Client<Events>>;
 
 /** Makes a client that does not connect yet, so that listeners can be there before the first event. */

@@ -218,7 +218,7 @@ async fn a_run_that_is_interrupted_is_gone_on_with_by_the_next_one() {
     let mut other = listen(&running);
     let output = finish(other.args(["--token", "t", "--resume-file"]).arg(&path)).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("resume_from"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--resume-file"), "{}", stderr(&output));
     fs::write(&path, "[1]").unwrap();
     let mut other = listen(&running);
     let output = finish(other.args(["--token", "t", "--dialect", "everwire", "--resume-file"]).arg(&path)).await;
@@ -236,9 +236,10 @@ async fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
         (&["listen", "http://127.0.0.1:9", "--dialect", "nonsense"], "built-in"),
         (&["listen", "http://127.0.0.1:9", "--dialect", "/nowhere/d.json"], "/nowhere/d.json"),
         (&["listen", "http://127.0.0.1:9", "--filter", "a*", "--dialect", "raw"], "--filter"),
-        (&["listen", "no url"], "url"),
+        (&["listen", "no url"], "URL: must begin with"),
         (&["listen", "http://127.0.0.1:9", "--silence-timeout", "soon"], "silence-timeout"),
         (&["serve", "--port", "0"], "--secret"),
+        (&["serve", "--port", "0", "--secret", "s", "--dev"], "--dev"),
         (&["serve", "--dev", "--port", "0", "--rate=-1"], "rate"),
     ] {
         let output = finish(everwire().args(args)).await;

@@ -187,7 +187,7 @@ async fn options_come_from_a_file_and_the_command_line_wins() {
         ("url = 'ws://h'\ntoken = s3cret\n", "line 2"),
         ("colour = 'red'\n", "--colour"),
         ("outbox_policy = 'later'\n", "--outbox-policy"),
-        ("jitter = 2\ndialect = 'raw'\nurl = 'ws://h'\n", "backoff.jitter"),
+        ("jitter = 2\ndialect = 'raw'\nurl = 'ws://h'\n", "--jitter"),
         ("ping-interval = 1979-05-27\n", "ping-interval"),
     ] {
         let path = file("wrong.toml", text.as_bytes());
@@ -204,17 +204,17 @@ async fn wrong_options_of_a_connection_are_named() {
     for (args, want) in [
         (&["--preset", "quiet"][..], "trading"),
         (&["--ping-interval", "soon"], "ping-interval"),
-        (&["--ping-interval", "0s"], "ping_interval"),
+        (&["--ping-interval", "0s"], "--ping-interval"),
         (&["--ping-timeout", "1s"], "ping-interval"),
-        (&["--max-message-size", "0"], "max_message_size"),
-        (&["--read-buffer", "1"], "read_buffer"),
+        (&["--max-message-size", "0"], "--max-message-size"),
+        (&["--read-buffer", "1"], "--read-buffer"),
         (&["--resume", "some"], "sequence_id"),
         (&["--outbox-policy", "later"], "drop-oldest"),
         (&["--outbox-messages", "some"], "outbox-messages"),
-        (&["--outbox-ttl", "0s"], "OUTBOX_TTL"),
+        (&["--outbox-ttl", "0s"], "--outbox-ttl"),
         (&["--breaker-pause", "1s"], "breaker"),
         (&["--breaker", "9"], "breaker"),
-        (&["--max-age", "0"], "max_"),
+        (&["--max-age", "0"], "--max-age"),
         (&["--client-cert", "a.pem"], "client-key"),
         (&["--proxy", "socks://user:hush@h"], "proxy"),
     ] {
@@ -238,7 +238,7 @@ async fn completions_and_man_pages_know_every_command() {
         }
     }
     let (code, page, _) = finish(everwire(&["man"])).await;
-    assert!(code == Some(0) && page.contains(".TH everwire 1") && page.contains("Exit codes"), "{page}");
+    assert!(code == Some(0) && page.contains(".TH everwire 1") && page.contains("EXIT STATUS"), "{page}");
     let dir = std::env::temp_dir().join(format!("everwire-man-{}", std::process::id()));
     let (code, ..) = finish(everwire(&["man", "--dir", dir.to_str().unwrap()])).await;
     assert_eq!(code, Some(0));

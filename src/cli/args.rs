@@ -3,7 +3,7 @@
 use crate::{duration, exit};
 use clap::{
     Args, Parser, Subcommand, ValueHint,
-    builder::{PossibleValuesParser, TypedValueParser},
+    builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use clap_complete::Shell;
 use everwire::{Dialect, Preset, ResumeMode, WhenFull};
@@ -82,14 +82,14 @@ pub(crate) struct ServeArgs {
     /// The api_key that clients must name
     #[arg(long, default_value = "demo", value_name = "KEY")]
     pub(crate) api_key: String,
-    /// The secret that tokens are signed with (HS256)
-    #[arg(long, env = "EVERWIRE_SECRET", hide_env_values = true, required_unless_present = "dev")]
+    /// The secret that tokens are signed with (HS256). It is needed, unless there is --dev
+    #[arg(long, env = "EVERWIRE_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
     /// For development only: take any token that is not empty, signed or not
-    #[arg(long, conflicts_with = "secret")]
+    #[arg(long)]
     pub(crate) dev: bool,
     /// Replay events, this many a second; 0 replays none
-    #[arg(long, default_value_t = 0.0, value_name = "PER_SECOND")]
+    #[arg(long, default_value_t = 0.0, value_name = "PER_SECOND", allow_negative_numbers = true)]
     pub(crate) rate: f64,
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help = EVENTS, long_help = EVENTS_LONG)]
     pub(crate) events: Option<PathBuf>,
@@ -114,10 +114,10 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) port: Option<u16>,
     /// End after this time: seconds, or a time such as 500ms or 2m
-    #[arg(long, env = "DEMO_SECONDS", value_parser = duration::parse, value_name = "SECONDS")]
-    pub(crate) seconds: Option<Duration>,
+    #[arg(long, env = "DEMO_SECONDS", value_parser = limit, value_name = "SECONDS")]
+    pub(crate) seconds: Option<Interval>,
     /// Events a second; 0 for none
-    #[arg(long, default_value_t = 5.0, value_name = "PER_SECOND")]
+    #[arg(long, default_value_t = 5.0, value_name = "PER_SECOND", allow_negative_numbers = true)]
     pub(crate) rate: f64,
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help = EVENTS, long_help = EVENTS_LONG)]
     pub(crate) events: Option<PathBuf>,
@@ -201,7 +201,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) url: Option<String>,
     /// A file with options, as TOML: `dialect = "raw"`, `header = ["A: 1"]`, `[param]`. What stands here wins
-    #[arg(long, env = "EVERWIRE_CONFIG", value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+    #[arg(long, env = "EVERWIRE_CONFIG", value_parser = any_path(), value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
     #[arg(long, default_value = "stream", value_name = "NAME|FILE.json", value_hint = ValueHint::FilePath, help = dialects())]
     pub(crate) dialect: String,
@@ -325,7 +325,7 @@ pub(crate) struct Times {
     #[arg(long, hide_short_help = true, value_parser = duration::parse, value_name = "TIME", requires = "breaker")]
     pub(crate) breaker_pause: Option<Duration>,
     /// How long a message may wait to be sent [default: as long as it takes]
-    #[arg(long, hide_short_help = true, value_parser = duration::parse, value_name = "TIME")]
+    #[arg(long, hide_short_help = true, value_parser = duration::above_zero, value_name = "TIME")]
     pub(crate) outbox_ttl: Option<Duration>,
     /// The age at which a connection is replaced by a new one [default: none]
     #[arg(long, hide_short_help = true, value_parser = duration::parse, value_name = "TIME")]
@@ -337,6 +337,16 @@ pub(crate) struct Times {
 
 /// A time, or none.
 pub(crate) type Interval = Option<Duration>;
+
+/// A path, or none: a variable that is empty counts as not set.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// A time, or none: as above.
+fn limit(text: &str) -> Result<Interval, String> {
+    if text.is_empty() { Ok(None) } else { duration::parse(text).map(Some) }
+}
 
 fn interval(text: &str) -> Result<Interval, String> {
     if text == "none" { Ok(None) } else { duration::parse(text).map(Some) }
@@ -355,17 +365,24 @@ fn presets() -> impl TypedValueParser<Value = Preset> {
 }
 
 fn param(text: &str) -> Result<(String, serde_json::Value), String> {
-    let (name, value) = text.split_once('=').ok_or("NAME=VALUE or NAME:=JSON is needed")?;
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE or NAME:=JSON")?;
     let (name, value) = match name.strip_suffix(':') {
-        Some(name) => (name, serde_json::from_str(value).map_err(|error| format!("no JSON: {error}"))?),
+        Some(name) => (name, serde_json::from_str(value).map_err(|error| format!("the value is not JSON: {error}"))?),
         None => (name, value.into()),
     };
     if name.is_empty() { Err("the name is missing".to_owned()) } else { Ok((name.to_owned(), value)) }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("\"Name: value\" is needed")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
+    let (name, value) = text.split_once(':').ok_or("must be NAME: VALUE")?;
+    let (name, value) = (name.trim(), value.trim());
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
+        return Err("a header's name has letters, digits and -, and no blanks".to_owned());
+    }
+    if value.contains(|char: char| char.is_control() && char != '\t') {
+        return Err("a header's value has no line breaks or other control characters".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]

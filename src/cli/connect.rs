@@ -40,7 +40,7 @@ pub(crate) fn builder(args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
     if let (Some(chain), Some(key)) = (&args.client_cert, &args.client_key) {
         builder = builder.client_certificate(read(chain)?, read(key)?);
     }
-    if let Some(proxy) = &args.proxy {
+    if let Some(proxy) = args.proxy.as_ref().filter(|proxy| !proxy.is_empty()) {
         builder = builder.proxy(proxy);
     }
     if args.proxy_from_env {
@@ -52,8 +52,9 @@ pub(crate) fn builder(args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
             let command = command.clone();
             builder.token_provider(move || token_command::run(command.clone()))
         }
-        (None, Some(token)) => builder.token(token),
-        (None, None) => builder,
+        // A variable that was read from a file may end in a line break.
+        (None, Some(token)) if !token.trim().is_empty() => builder.token(token.trim()),
+        (None, _) => builder,
     })
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let replay = replay(&server, recorded, args.rate)?;
     let lost = tokio::select! {
         () = interrupt.wait() => None,
-        () = elapsed(args.seconds) => None,
+        () = elapsed(args.seconds.flatten()) => None,
         _ = printer.run() => None, // nobody reads any more
         cause = client.closed() => Some(cause),
     };

@@ -13,8 +13,13 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => return Err(format!("unknown unit {unit:?}: use ms, s, m or h")),
     };
-    let number: f64 = number.parse().map_err(|_| "a number is needed, as in 10s or 250ms".to_owned())?;
+    let number: f64 = number.parse().map_err(|_| "must be a number and a unit, as in 10s or 250ms".to_owned())?;
     Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|error| error.to_string())
+}
+
+/// Reads a duration that is not zero.
+pub(crate) fn above_zero(text: &str) -> Result<Duration, String> {
+    parse(text).and_then(|time| if time.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(time) })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod file;
 mod lifecycle;
 mod listen;
 mod manual;
+mod options;
 mod output;
 mod printer;
 mod problem;
@@ -68,7 +69,8 @@ fn parse() -> Result<Cli, Failure> {
         Command::Send(args) => &args.connect.config,
         _ => &None,
     };
-    let Some(path) = config else { return Ok(cli) };
+    // A variable that is empty counts as not set.
+    let Some(path) = config.as_ref().filter(|path| !path.as_os_str().is_empty()) else { return Ok(cli) };
     let options = file::options(path)?;
     let mut line: Vec<_> = env::args_os().collect();
     // After the program and the command.

@@ -2,7 +2,7 @@
 
 use crate::{
     exit::{Failure, PATIENCE},
-    lifecycle,
+    lifecycle::{self, Said},
     signal::Interrupt,
     summary,
     writer::{Room, Stopped, Writer},
@@ -14,6 +14,7 @@ use std::{
     borrow::Cow,
     future,
     io::{self, IsTerminal},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::timeout;
@@ -25,6 +26,8 @@ pub(crate) struct Output {
     colour: bool,
     out: Writer,
     err: Writer,
+    /// What people were told last of the connection.
+    said: Arc<Mutex<Said>>,
 }
 
 impl Output {
@@ -37,6 +40,7 @@ impl Output {
             colour,
             out: Writer::start("stdout", io::stdout())?,
             err: Writer::start("stderr", io::stderr())?,
+            said: Arc::default(),
         })
     }
 
@@ -73,7 +77,7 @@ impl Output {
     pub(crate) fn lifecycle(&self, step: &Lifecycle) {
         let line = match self.json {
             true => lifecycle::json(step).map(|json| json.to_string()),
-            false => lifecycle::text(step).map(|text| summary::printable(&text, 3000)),
+            false => self.said.lock().unwrap_or_else(PoisonError::into_inner).text(step),
         };
         if let Some(line) = line {
             self.err.offer(line, |lines| self.missing(lines));

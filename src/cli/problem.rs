@@ -1,6 +1,6 @@
 //! Errors in full: what went wrong, what caused it, and what the server said about it. No sentence stands twice.
 
-use crate::summary::printable;
+use crate::{options, summary::printable};
 use everwire::{Cause, Error};
 use serde_json::{Map, Value};
 use std::error::Error as _;
@@ -11,14 +11,15 @@ const EXCERPT: usize = 200;
 
 /// An error in words.
 pub(crate) fn text(error: &Error) -> String {
-    with_details(error.to_string(), error)
+    told("", error)
 }
 
 /// Why a client ended, in words.
 pub(crate) fn of_cause(cause: &Cause) -> String {
+    let text = cause.to_string();
     match cause.error() {
-        Some(error) => with_details(cause.to_string(), error),
-        None => cause.to_string(),
+        Some(error) => told(text.strip_suffix(&error.to_string()).unwrap_or_default(), error),
+        None => text,
     }
 }
 
@@ -42,8 +43,9 @@ pub(crate) fn members(error: &Error) -> Map<String, Value> {
     [("error".to_owned(), Value::from(text))].into_iter().chain(facts).collect()
 }
 
-/// A text that an error begins with, and what is to be known besides.
-fn with_details(mut text: String, error: &Error) -> String {
+/// An error and what is to be known besides, after a text that it is told with.
+fn told(before: &str, error: &Error) -> String {
+    let mut text = before.to_owned() + &options::named(error);
     for cause in causes(&text, error) {
         text.extend([": ", &cause]);
     }
@@ -51,7 +53,7 @@ fn with_details(mut text: String, error: &Error) -> String {
         text.extend(["; it redirects to ", &location, ", which is not followed"]);
     }
     if let Some(wait) = error.retry_after() {
-        text.push_str(&format!("; it asks for {} s of patience", wait.as_secs()));
+        text.push_str(&format!("; retry after {} s", wait.as_secs()));
     }
     // The message may have been taken from the answer.
     let answer = error.response().filter(|answer| !answer.contains(error.message())).map(excerpt);

@@ -18,9 +18,17 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let recorded = recorded(args.events.as_deref(), args.rate)?;
     let output = Output::new(args.json)?;
     let mut builder = Server::builder().api_key(&args.api_key).auth_deadline(args.auth_deadline);
-    builder = match &args.secret {
+    builder = match args.secret.as_ref().filter(|secret| !secret.is_empty()) {
+        Some(_) if args.dev => {
+            return Err(Failure::usage("--dev takes any token: there must be no --secret and no EVERWIRE_SECRET"));
+        }
         Some(secret) => builder.api_secret(secret),
-        None => builder.development(),
+        None if args.dev => builder.development(),
+        None => {
+            return Err(Failure::usage(
+                "a secret is needed, --secret or EVERWIRE_SECRET; with --dev any token is taken",
+            ));
+        }
     };
     if let Some(www) = &args.www {
         builder = builder.www(www);
@@ -63,7 +71,7 @@ pub(crate) fn recorded(events: Option<&Path>, rate: f64) -> Result<Option<Record
 /// Starts to replay events, if there are any to replay.
 pub(crate) fn replay(server: &Server, recorded: Option<Recorded>, rate: f64) -> Result<Option<Replay>, Failure> {
     let replay = recorded.map(|recorded| server.replay(recorded, rate)).transpose();
-    replay.map_err(|error| Failure::usage(format!("--rate {rate}: {error}")))
+    replay.map_err(|error| Failure::usage(format!("--rate {rate}: {}", error.message())))
 }
 
 /// Listens, and says which address is the trouble.

@@ -336,7 +336,7 @@ impl ClientBuilder {
             return Err(Error::wrong("max_message_size", "must be more than 0"));
         }
         let url = self.url.as_deref().or(self.settings.dialect.url.default.as_deref());
-        let url = url.ok_or_else(|| Error::wrong("url", "is needed"))?;
+        let url = url.ok_or_else(|| Error::wrong("url", "is needed: the dialect has no default"))?;
         self.settings.url = platform::parse_url(url)?;
         if self.settings.seed == 0 {
             self.settings.seed = platform::seed();
@@ -349,7 +349,7 @@ impl ClientBuilder {
             [("on_resume", self.settings.on_resume.is_some()), ("resume_from", self.settings.resume_from.is_some())]
         {
             if wanted && !numbered {
-                return Err(Error::wrong(path, "needs events with numbers: set `sequence`"));
+                return Err(Error::wrong(path, "the dialect does not number its events; `sequence` can"));
             }
         }
         platform::check(&self.settings)?;

@@ -19,9 +19,9 @@ pub enum ErrorKind {
     Connect,
     /// The server answered the WebSocket handshake with an HTTP status; see [`Error::status`].
     Handshake,
-    /// The proxy made no tunnel; see [`Error::status`].
+    /// The proxy refused the tunnel; see [`Error::status`].
     Proxy,
-    /// The server refused who we are, or its first frame was not the hello; see [`Error::code`] and
+    /// Authentication was rejected, or the server's first frame was not the hello; see [`Error::code`] and
     /// [`Error::response`].
     Auth,
     /// The server reported an error that is not about identity; see [`Error::code`].
@@ -152,7 +152,7 @@ impl Error {
         self
     }
 
-    /// The same facts as a refusal of who we are.
+    /// The same facts as a rejected authentication.
     pub(crate) fn into_auth(mut self) -> Self {
         self.0.kind = ErrorKind::Auth;
         self
@@ -228,7 +228,7 @@ impl Error {
         self.0.code
     }
 
-    /// The HTTP status of a refused handshake, or of a proxy that made no tunnel.
+    /// The HTTP status of a refused handshake, or of a proxy that refused the tunnel.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -264,7 +264,7 @@ impl Error {
         self.0.kind == ErrorKind::Timeout
     }
 
-    /// Whether the server refused who we are.
+    /// Whether authentication was rejected.
     pub fn is_auth(&self) -> bool {
         self.0.kind == ErrorKind::Auth
     }

@@ -252,7 +252,7 @@ pub enum Cause {
     Dropped,
     /// The server closed with a code by which it wants no further connection.
     ByServer(Error),
-    /// The server refused who we are, or did not speak the dialect.
+    /// Authentication was rejected, or the server does not speak the dialect.
     Refused(Error),
     /// The token is not accepted, and there is no provider to get another.
     TokenExpired(Error),

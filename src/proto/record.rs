@@ -28,7 +28,7 @@ pub enum Reason {
     Handshake,
     /// The hello did not come in time.
     HelloTimeout,
-    /// The server refused who we are, or did not say hello.
+    /// Authentication was rejected, or the first frame was not the hello.
     Auth,
     /// Nothing came from the server for too long.
     Silence,
@@ -64,7 +64,7 @@ impl Reason {
             Reason::OpenTimeout => "the connection could not be opened in time",
             Reason::Handshake => "the server refused the handshake",
             Reason::HelloTimeout => "the hello did not come in time",
-            Reason::Auth => "the server refused who we are",
+            Reason::Auth => "authentication was rejected",
             Reason::Silence => "nothing came from the server for too long",
             Reason::Probe => "no sign of life after a network change",
             Reason::Pong => "no answer to a ping in time",
@@ -74,7 +74,7 @@ impl Reason {
             Reason::Protocol => "the peer broke the protocol",
             Reason::Age => "the connection had reached its maximum age",
             Reason::Page => "the page was left",
-            Reason::Waiting => "there was nothing to try with",
+            Reason::Waiting => "no network, or breaker open",
             Reason::Other => "something else failed",
         }
     }

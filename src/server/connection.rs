@@ -309,7 +309,7 @@ fn failed(error: &SocketError) -> Outcome {
     let (code, reason) = match error {
         SocketError::Capacity(_) => (1009, "the message is too large"),
         SocketError::Utf8(_) => (1007, "text must be UTF-8"),
-        SocketError::Protocol(_) => (1002, "not as RFC 6455 says"),
+        SocketError::Protocol(_) => (1002, "WebSocket protocol violation"),
         _ => return Outcome::Broken,
     };
     Outcome::Ordered(Order::close(code, reason))

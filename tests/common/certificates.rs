@@ -5,6 +5,7 @@ use rustls::{RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer
 use std::sync::Arc;
 
 /// A root, as PEM, and a server certificate for `localhost` that it signed.
+#[allow(dead_code)] // each test file uses its part
 pub(crate) fn certificates() -> (Vec<u8>, ServerConfig) {
     let made = Certificates::new();
     (made.root(), made.server(false))
@@ -28,13 +29,23 @@ impl Certificates {
 
     /// A certificate for this name and its key, as PEM.
     pub(crate) fn identity(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
-        let (certificate, key) = self.sign(name);
+        let (certificate, key) = self.sign(name, |_| {});
         (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
     }
 
     /// A server for `localhost`; it may ask its clients for a certificate that this root signed.
     pub(crate) fn server(&self, asks: bool) -> ServerConfig {
-        let (certificate, key) = self.sign("localhost");
+        self.server_with("localhost", asks, |_| {})
+    }
+
+    /// A server for this name, with a certificate that is changed before it is signed.
+    pub(crate) fn server_with(
+        &self,
+        name: &str,
+        asks: bool,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> ServerConfig {
+        let (certificate, key) = self.sign(name, change);
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
         let builder = builder.expect("TLS versions");
@@ -51,10 +62,11 @@ impl Certificates {
         builder.with_single_cert(vec![certificate.der().clone()], key).expect("a server")
     }
 
-    fn sign(&self, name: &str) -> (Certificate, KeyPair) {
+    fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]);
-        let signed = params.and_then(|params| params.signed_by(&key, &self.0));
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        change(&mut params);
+        let signed = params.signed_by(&key, &self.0);
         (signed.expect("a certificate"), key)
     }
 }

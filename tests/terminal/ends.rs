@@ -246,18 +246,26 @@ async fn a_log_that_is_not_read_does_not_stop_the_server() {
     let line = soon(log.next_line()).await.unwrap().unwrap();
     let url = line.rsplit_once(' ').unwrap().1.to_owned();
     // From here on nobody reads it: each message makes a line of 200 characters.
-    let talk = || send_to_server(&url, 1000);
     for _ in 0..3 {
-        let run = ended(talk()).await;
+        let run = ended(send_to_server(&url, 1000)).await;
         assert_eq!(run.code(), Some(0), "{run:?}");
     }
-    signal(&child, TERMINATE);
-    assert_eq!(soon(child.wait()).await.unwrap().code(), Some(0));
-    let mut lines = Vec::new();
-    while let Some(line) = soon(log.next_line()).await.unwrap() {
-        lines.push(line);
+    // A reader that goes on is told how much is missing.
+    let missing =
+        async { while !log.next_line().await.unwrap().expect("a line").contains("lines are missing here") {} };
+    let more = async {
+        loop {
+            ended(send_to_server(&url, 1)).await;
+        }
+    };
+    tokio::select! {
+        () = soon(missing) => {}
+        () = more => {}
     }
-    assert!(lines.iter().any(|line| line.contains("lines are missing here")), "{}", lines.len());
+    signal(&child, TERMINATE);
+    let rest = async { while log.next_line().await.unwrap().is_some() {} };
+    let (status, ()) = tokio::join!(soon(child.wait()), soon(rest));
+    assert_eq!(status.unwrap().code(), Some(0));
 }
 
 fn send_to_server(url: &str, messages: usize) -> tokio::process::Child {

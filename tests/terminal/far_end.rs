@@ -52,7 +52,6 @@ impl FarEnd {
         Socket(tcp)
     }
 
-    #[allow(dead_code)]
     /// Answers the next request with this.
     pub(crate) async fn answer(&self, answer: &str) {
         let (_, mut tcp) = self.request().await;

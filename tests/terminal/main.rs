@@ -3,8 +3,14 @@
 #![cfg(all(native, unix, feature = "cli"))]
 #![allow(clippy::disallowed_methods)] // the rule is for the crate
 
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod ends;
+mod errors;
 mod far_end;
+mod help;
+mod installed;
+mod json;
 mod replies;
 
 use std::{

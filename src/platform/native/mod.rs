@@ -92,8 +92,14 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    // The parser's message says what is wrong without the text, which may hold a token.
-    let wrong = |error: url::ParseError| Error::new(ErrorKind::Config, error.to_string()).with_path("url");
+    let wrong = |error| {
+        let message = match error {
+            url::ParseError::RelativeUrlWithoutBase => "must begin with ws, wss, http or https".to_owned(),
+            // The parser's message says what is wrong without the text, which may hold a token.
+            error => error.to_string(),
+        };
+        Error::new(ErrorKind::Config, message).with_path("url")
+    };
     let url = url::Url::parse(text.trim()).map_err(wrong)?;
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     Ok(UrlParts {

@@ -192,7 +192,7 @@ impl<P: Payload> Session<P> {
                 return self.deliver(payload);
             }
             if let Some(ServerError { action, error }) = self.server_error(class, role, document) {
-                // Before the hello every error is about who we are.
+                // Before the hello every error counts as rejected authentication.
                 let error = if action == Action::Event { error.into_auth() } else { error };
                 return self.fail(error, action);
             }

@@ -266,7 +266,7 @@ impl Settings {
         if token.reveal().starts_with(prefix.as_str()) || self.params.get("any_token").is_some_and(|any| any.is(true)) {
             return Ok(());
         }
-        let message = "the dialect shows its token, and this is no token to be shown; `any_token` allows it";
+        let message = "must begin with the dialect's `token_prefix`; the parameter `any_token` allows others";
         Err(Error::wrong("token", message))
     }
 

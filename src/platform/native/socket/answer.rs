@@ -28,13 +28,13 @@ pub(super) fn refusal(response: &Response) -> Error {
     }
 }
 
-/// What a proxy answered that makes no tunnel. It may be no HTTP at all.
+/// What a proxy answered that refuses the tunnel. It may be no HTTP at all.
 #[cfg(feature = "proxy")]
 pub(super) fn of_proxy(answer: &[u8]) -> Error {
     let digits = super::head::status(answer).and_then(|status| status.get(..3));
     let status = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    let Some(status) = status else { return Error::new(ErrorKind::Proxy, "the proxy speaks no HTTP") };
-    let refused = Error::new(ErrorKind::Proxy, "the proxy made no tunnel").with_status(status);
+    let Some(status) = status else { return Error::new(ErrorKind::Proxy, "the proxy did not answer with HTTP") };
+    let refused = Error::new(ErrorKind::Proxy, "the proxy refused the tunnel").with_status(status);
     match Response::try_parse(answer) {
         Ok(Some((_, response))) => refused
             .with_retry_after(retry_after(response.headers(), wall_clock()))

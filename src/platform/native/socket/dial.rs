@@ -79,8 +79,11 @@ fn protocols(names: &[String]) -> Result<Option<HeaderValue>, Error> {
     for (index, name) in names.iter().enumerate() {
         // Header names are tokens too.
         if HeaderName::from_bytes(name.as_bytes()).is_err() || names[..index].contains(name) {
-            return Err(Error::new(ErrorKind::InvalidInput, "a subprotocol must be a token, and offered once")
-                .with_path(format!("protocols[{index}]")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a subprotocol is a word without blanks or separators, and is offered once",
+            )
+            .with_path(format!("protocols[{index}]")));
         }
     }
     if names.is_empty() {
@@ -94,12 +97,17 @@ fn protocols(names: &[String]) -> Result<Option<HeaderValue>, Error> {
 
 /// A header the user adds. Those of the handshake itself are not the user's.
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let refused = |message| Error::new(ErrorKind::InvalidInput, message);
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("not a header name"))?;
+    let refused = |message: String| Error::new(ErrorKind::InvalidInput, message);
+    let name =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("is not the name of a header".to_owned()))?;
     if [HOST, CONNECTION, UPGRADE].contains(&name) || name.as_str().starts_with("sec-websocket-") {
-        return Err(refused("this header belongs to the WebSocket handshake"));
+        return Err(refused(format!("`{name}` is set by the WebSocket handshake itself")));
     }
-    let mut value = HeaderValue::from_str(value).map_err(|_| refused("not a header value"))?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        refused(format!(
+            "`{name}` would hold a line break or another control character; check the token or parameter in it"
+        ))
+    })?;
     value.set_sensitive(true);
     Ok((name, value))
 }
@@ -123,7 +131,7 @@ fn target(http: &Request) -> Result<(String, u16, bool), Error> {
                 80
             }
         }
-        None => return Err(refused("no such port")),
+        None => return Err(refused("the port is not a number up to 65535")),
     };
     Ok((authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(), port, secure))
 }
@@ -136,7 +144,7 @@ fn handshake_error(error: tungstenite::Error) -> Error {
         // A server may refuse our certificate after it has finished its part of the TLS handshake.
         E::Io(error) if tls::is_tls(&error) => tls::failed(error),
         E::Protocol(ProtocolError::SecWebSocketSubProtocolError(SubProtocolError::NoSubProtocol)) => {
-            Error::new(ErrorKind::Protocol, "the server took none of the offered subprotocols")
+            Error::new(ErrorKind::Protocol, "the server accepted none of the offered subprotocols")
         }
         E::Protocol(ProtocolError::HandshakeIncomplete) | E::Io(_) | E::ConnectionClosed => {
             Error::new(ErrorKind::Connect, "the connection broke during the handshake").with_source(error)

@@ -47,7 +47,7 @@ impl Proxies {
         let Some(matcher) = &self.0 else { return Ok(None) };
         let scheme = if secure { "https" } else { "http" };
         let place = Uri::builder().scheme(scheme).authority(authority(host, port)).path_and_query("/").build();
-        let place = place.map_err(|_| Error::wrong("url", "no host that a proxy knows"))?;
+        let place = place.map_err(|_| Error::wrong("url", "the host cannot be written in a request to a proxy"))?;
         match matcher.intercept(&place) {
             // Only the environment can name one of these.
             Some(proxy) if proxy.uri().scheme_str() != Some("http") => Err(wrong(ONLY_HTTP)),
@@ -56,7 +56,7 @@ impl Proxies {
     }
 }
 
-const ONLY_HTTP: &str = "only proxies of the form http://user:password@host:port are known";
+const ONLY_HTTP: &str = "must be of the form http://user:password@host:port";
 
 /// No error shows the text: it may hold a password.
 fn check(text: &str) -> Result<(), Error> {
@@ -89,7 +89,7 @@ async fn tunnel(proxy: &Intercept, host: &str, port: u16) -> Result<TcpStream, E
     let mut answer = Vec::new();
     while !head.is_complete() {
         if head.read_buf(&mut answer).await.map_err(broken)? == 0 {
-            return Err(Error::new(ErrorKind::Connect, "the proxy hung up"));
+            return Err(Error::new(ErrorKind::Connect, "the proxy closed the connection without an answer"));
         }
         if answer.len() > MAX_HEAD {
             return Err(Error::new(ErrorKind::Proxy, "the proxy's answer is too long"));

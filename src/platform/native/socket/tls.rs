@@ -14,7 +14,7 @@ use std::{io, sync::Arc};
 use tokio::{net::TcpStream, sync::OnceCell};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// Whom to trust, and who we are. The system's roots are read at the first `wss` dial, and only then.
+/// The roots to trust, and the client's certificate. The system's roots are read at the first `wss` dial, and only then.
 pub(super) struct Tls {
     extra: Vec<CertificateDer<'static>>,
     identity: Option<Arc<SingleCertAndKey>>,
@@ -34,7 +34,7 @@ impl Tls {
         };
         let config = match &options.tls_config {
             Some(_) if identity.is_some() || !extra.is_empty() => {
-                let message = "says all about TLS: `root_certificate` and `client_certificate` would be ignored";
+                let message = "holds every TLS setting: `root_certificate` and `client_certificate` would be ignored";
                 return Err(Error::wrong("tls_config", message));
             }
             config => OnceCell::new_with(config.clone()),
@@ -44,7 +44,9 @@ impl Tls {
 
     /// Makes the connection a safe one.
     pub(super) async fn connect(&self, host: String, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
-        let name = ServerName::try_from(host).map_err(|_| Error::wrong("url", "no host that TLS knows"))?;
+        let name = ServerName::try_from(host).map_err(|_| {
+            Error::wrong("url", "the host is neither a DNS name nor an IP address, so TLS cannot verify it")
+        })?;
         let config = self.config.get_or_try_init(|| self.load()).await?.clone();
         TlsConnector::from(config).connect(name, tcp).await.map_err(failed)
     }
@@ -57,7 +59,9 @@ impl Tls {
         // Some systems hold roots that no one can parse: those trust nobody, and stop nobody.
         roots.add_parsable_certificates(system.certs.into_iter().chain(self.extra.iter().cloned()));
         if roots.is_empty() {
-            return Err(connect_error("no root certificates were found: TLS can trust nobody"));
+            return Err(connect_error(
+                "no root certificates were found, so no server can be verified; `root_certificate` adds one",
+            ));
         }
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -110,16 +114,42 @@ fn read_identity(chain: &[u8], key: &[u8]) -> Result<SingleCertAndKey, Error> {
 
 /// Why there is no safe connection.
 pub(super) fn failed(error: io::Error) -> Error {
-    let message = match is_tls(&error) {
-        true => "the TLS handshake failed",
-        false => "the connection broke during the TLS handshake",
+    let message = match tls_error(&error) {
+        Some(error) => reason(error),
+        None => "the connection broke during the TLS handshake",
     };
     connect_error(message).with_source(error)
 }
 
 /// Whether it was TLS that failed, and not the connection below it.
 pub(super) fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    tls_error(error).is_some()
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What a user may be able to mend, in words; the error itself is the source.
+fn reason(error: &rustls::Error) -> &'static str {
+    use rustls::{AlertDescription as Alert, CertificateError as E, Error::AlertReceived, Error::InvalidCertificate};
+    match error {
+        InvalidCertificate(E::UnknownIssuer) => {
+            "the server's certificate is signed by an unknown authority; `root_certificate` adds one"
+        }
+        InvalidCertificate(E::Expired | E::ExpiredContext { .. }) => "the server's certificate has expired",
+        InvalidCertificate(E::NotValidYet | E::NotValidYetContext { .. }) => {
+            "the server's certificate is not valid yet"
+        }
+        InvalidCertificate(E::NotValidForName | E::NotValidForNameContext { .. }) => {
+            "the server's certificate is for another host"
+        }
+        InvalidCertificate(_) => "the server's certificate is not valid",
+        AlertReceived(Alert::CertificateRequired) => {
+            "the server asks for a certificate; `client_certificate` sends one"
+        }
+        _ => "the TLS handshake failed",
+    }
 }
 
 fn config_error(message: &'static str) -> Error {
