@@ -62,7 +62,10 @@ export interface Options {
   protocols?: string[] | undefined;
   /** Whether to try again after a failure, of the first connect too. Default: true. */
   reconnect?: boolean | undefined;
-  /** Dials in a row before giving up; 0 for no limit. Default: 5. */
+  /**
+   * Tries in a row that may fail before giving up; 0 for no limit. Default: 5. A connection that the server ends before `stableAfter`
+   * counts as one, and so does any that ends within 5 seconds.
+   */
   maxAttempts?: number | undefined;
   /** The longest wait before the first retry. It doubles with every retry. Default: 250. */
   backoffBase?: number | undefined;
@@ -79,7 +82,7 @@ export interface Options {
   } | undefined;
   /** The age at which a connection is replaced by a new one, before a server or a proxy cuts it. Default: none. */
   maxConnectionAge?: number | undefined;
-  /** After this time connected the count of retries starts anew. */
+  /** After this time connected the waits and the count of failed tries start anew. Default: 60 000. */
   stableAfter?: number | undefined;
   /** From dialling to the open socket. */
   openTimeout?: number | undefined;
@@ -91,7 +94,7 @@ export interface Options {
   tokenTimeout?: number | undefined;
   /** Between two health checks. */
   healthCheckInterval?: number | undefined;
-  /** With nothing from the server for this time the connection is replaced. */
+  /** With no whole message from the server for this time the connection is replaced: a browser does not show parts of one. */
   silenceTimeout?: number | undefined;
   /** After a sign that the network or the page changed, something must come within this time. Default: 5000. */
   probeTimeout?: number | undefined;

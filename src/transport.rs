@@ -23,8 +23,9 @@ pub(crate) trait Connector: MaybeSend + 'static {
 pub(crate) enum Incoming<P> {
     /// A text or binary message.
     Message(P),
-    /// A protocol ping or pong: a sign of life. Pings are answered by the transport itself.
-    #[allow(dead_code, reason = "a browser shows no pings")]
+    /// A sign of life that is no message: a ping, which the transport itself answers, or headway of a message that is under
+    /// way.
+    #[allow(dead_code, reason = "a browser shows neither")]
     Alive,
     /// The answer to a [`ping`](Transport::ping).
     #[allow(dead_code, reason = "a browser shows no pongs")]

@@ -125,6 +125,10 @@ impl ClientBuilder {
     }
 
     /// How many tries in a row may fail before the client ends; 0 for no end. Default 5.
+    ///
+    /// A connection that the server ends before it was up for [`stable_after`](Self::stable_after) (a close, an error, a message over
+    /// the limit) is a failed try too, though the hello came; so is one that ends in whatever way within 5 seconds.
+    /// One that breaks later, falls silent, or whose token runs out is not.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.settings.backoff.max_attempts = attempts;
         self
@@ -145,7 +149,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a connection must last for the waits to start from the base again. Default 60 s.
+    /// How long a connection must last for the waits to start from the base again, and the count of failed tries from zero. Default 60 s.
     pub fn stable_after(mut self, time: Duration) -> Self {
         self.settings.backoff.stable_after = time;
         self
@@ -190,6 +194,9 @@ impl ClientBuilder {
 
     /// A connection on which nothing came for this long, protocol pings included, is dead. Default: the dialect's (Stream:
     /// 35 s; `raw`: none).
+    ///
+    /// Natively a large message that is under way, in either direction, is a sign of life while at least 256 bytes of it move within
+    /// this time. A browser shows whole messages alone: where they may take longer than this, give more time.
     pub fn silence_timeout(mut self, time: Duration) -> Self {
         self.settings.silence = Some(time);
         self

@@ -16,9 +16,11 @@ pub struct BackoffRule {
     /// The share of a wait that is random, above 0 and up to 1. Default 1: anywhere between nothing and the ceiling, which
     /// spreads a herd best. Waits at the cap are at least half of it.
     pub jitter: f64,
-    /// The number of tries in a row that may fail before the client gives up; 0 for no end. Default 5.
+    /// The number of tries in a row that may fail before the client gives up; 0 for no end. Default 5. A connection that the
+    /// server ends before it was stable counts as one, and so does any that ends within 5 s of its hello.
     pub max_attempts: u32,
-    /// A connection that lasts this long is stable: the next wait starts from `base` again. Default 60 s.
+    /// A connection that lasts this long is stable: the next wait starts from `base` again, and the count of tries from zero.
+    /// Default 60 s.
     pub stable_after: Duration,
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 /// When tries are stopped for a while.
 ///
 /// It is beside the back-off, which goes on as ever: for servers that need a rest more than clients need a fast return. An
-/// open breaker is a wait like any other, and never the end: that is for `max_attempts` alone.
+/// open breaker is a wait like any other, and never the end: that is for `max_attempts` alone. What counts as a failed try is the
+/// same for both; the breaker closes when a connection has lasted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerRule {
     /// How many tries in a row must fail. Default 5.

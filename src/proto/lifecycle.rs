@@ -36,7 +36,8 @@ pub enum Lifecycle {
     Connecting {
         /// The URL, with every value that may be a secret replaced by `***`.
         url: Arc<str>,
-        /// The number of the try: 1 for the first since the last hello.
+        /// The number of the try: 1 for the first, and for the first after a connection that lasted (see
+        /// [`BackoffRule::max_attempts`](super::BackoffRule::max_attempts)).
         attempt: u32,
     },
     /// The hello came.

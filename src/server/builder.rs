@@ -120,7 +120,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How long a client may send nothing, health checks included, before its connection is closed. Default: 60 s.
+    /// How long a client may send nothing, health checks included, before its connection is closed. A large message that is under
+    /// way, in either direction, is no silence while at least 256 bytes of it move within this time. Default: 60 s.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
         self

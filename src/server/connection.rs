@@ -11,6 +11,7 @@ use super::{
     sessions::{Full, Point},
     upgrade::Socket,
 };
+use crate::platform::Progress;
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use std::{
     future,
@@ -82,9 +83,10 @@ impl Connection {
         if let Err(refusal) = self.admit(credentials, pending) {
             return refusal.into();
         }
+        let progress = socket.get_ref().progress();
         let (mut sink, mut stream) = socket.split();
         tokio::select! {
-            outcome = self.read(&mut stream) => outcome,
+            outcome = self.read(&mut stream, progress) => outcome,
             outcome = self.write(&mut sink, pending) => outcome,
         }
     }
@@ -143,11 +145,20 @@ impl Connection {
         Ok(welcome)
     }
 
-    async fn read(&self, stream: &mut (impl Stream<Item = Result<Message, SocketError>> + Unpin)) -> Outcome {
+    async fn read(
+        &self,
+        stream: &mut (impl Stream<Item = Result<Message, SocketError>> + Unpin),
+        mut progress: Progress,
+    ) -> Outcome {
         loop {
             let Ok(message) = timeout(self.server.limits.idle_timeout, stream.next()).await else {
+                // A large message on a slow line may be under way, to the client or from it.
+                if progress.made() {
+                    continue;
+                }
                 return Outcome::Ordered(Order::close(3008, "no message came for too long"));
             };
+            progress.note();
             match message {
                 Some(Ok(Message::Text(text))) => self.received(&text),
                 Some(Ok(Message::Binary(_))) => self.server.counters.malformed.add(1),

@@ -1,6 +1,6 @@
 //! The server's side of the WebSocket handshake, as an axum extractor, on the same WebSocket library as the client's.
 
-use crate::platform;
+use crate::platform::{self, Counted};
 use axum::{
     body::Body,
     extract::FromRequestParts,
@@ -19,7 +19,7 @@ use tokio_tungstenite::{
 };
 
 /// A WebSocket that a client opened.
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub(super) type Socket = WebSocketStream<Counted<TokioIo<Upgraded>>>;
 
 /// A request that asks for a WebSocket.
 pub(super) struct Upgrade {
@@ -86,7 +86,7 @@ impl Upgrade {
         let spawned = platform::spawn(async move {
             // It fails when the client goes away before the handshake ends.
             if let Ok(upgraded) = upgrade.await {
-                let io = TokioIo::new(upgraded);
+                let io = Counted::new(TokioIo::new(upgraded));
                 run(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await).await;
             }
         });

@@ -8,6 +8,7 @@ mod events;
 #[path = "../common/jwt.rs"]
 mod jwt;
 mod listeners;
+mod loops;
 mod peer;
 mod pool;
 mod recovery;
@@ -15,4 +16,6 @@ mod requests;
 mod resilience;
 mod sending;
 mod settings;
+mod slow;
 mod streams;
+mod wire;

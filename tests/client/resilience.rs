@@ -50,7 +50,7 @@ async fn a_close_that_refuses_is_the_end() {
 async fn a_breaker_opens_and_lets_one_try_through() {
     let server = Server::start().await;
     let rule = BreakerRule { failures: 2, pause: Duration::from_millis(300) };
-    let client = raw(&server).breaker(rule).build().unwrap();
+    let client = raw(&server).breaker(rule).stable_after(Duration::from_millis(50)).build().unwrap();
     let (sender, mut states) = mpsc::unbounded();
     client
         .on_lifecycle(move |step| {

@@ -125,13 +125,13 @@ fn a_page_that_is_left_closes_its_socket_and_makes_another_when_it_is_back() {
     bed.drain();
     bed.text(generation, HELLO);
     assert_eq!((bed.session.state(), bed.session.stats().reconnects), (State::Connected, 1));
-    // In the middle of a try it is the same, and costs nothing.
+    // In the middle of a try it is the same, and costs nothing but what the loss did.
     bed.lost(generation, None);
     for _ in 0..20 {
         let generation = dialled(&bed.next_timer());
         let did = page(&mut bed, PageChange::Left);
         assert!(did.contains(&Did::Abort(generation)), "{did:?}");
-        assert!(did.iter().any(|did| matches!(did, Did::BackingOff(1, _))), "{did:?}");
+        assert!(did.iter().any(|did| matches!(did, Did::BackingOff(2, _))), "{did:?}");
         page(&mut bed, PageChange::Back);
     }
 }

@@ -3,7 +3,7 @@
 use super::{bed::*, test};
 use everwire::{
     Error, ErrorKind, State,
-    proto::{Input, Settings},
+    proto::{CloseInfo, Input, Settings},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -17,6 +17,7 @@ fn five_tries_and_then_one_typed_end() {
             bed.give(Input::Connect);
             dialled(&bed.drain())
         } else {
+            bed.pass(Duration::from_secs(6));
             bed.lost(1, None);
             dialled(&bed.next_timer())
         };
@@ -218,6 +219,72 @@ fn waits_start_anew_only_after_a_stable_connection() {
         bed.text(generation, r#"{"type":"x"}"#);
     }
     assert_eq!(backed_off(&bed.lost(generation, None)), Some(Duration::from_millis(250)));
+}
+
+/// Has a server say hello to each dial and end the connection after this time; gives how many there were until the end.
+fn hellos(settings: Settings, lasts: Duration, end: impl Fn(&mut Bed, u64) -> Vec<Did>) -> (u32, Option<&'static str>) {
+    let mut bed = Bed::connected(settings);
+    let mut generation = 1;
+    for hellos in 1..=50 {
+        bed.pass(lasts);
+        let did = end(&mut bed, generation);
+        if let Some(cause) = ended(&did) {
+            assert_eq!(bed.session.next_timeout(), None);
+            return (hellos, Some(cause));
+        }
+        backed_off(&did).expect("another try");
+        bed.next_timer();
+        generation = u64::from(hellos) + 1;
+        if bed.session.stats().dials <= u64::from(hellos) {
+            bed.token(generation, "another");
+        }
+        bed.give(Input::Opened { generation });
+        bed.drain();
+        if bed.session.state() != State::Connected {
+            bed.text(generation, HELLO);
+        }
+    }
+    (50, None)
+}
+
+fn too_large(bed: &mut Bed, generation: u64) -> Vec<Did> {
+    let error = Error::new(ErrorKind::TooLarge, "a message was larger than the limit");
+    bed.give(Input::Closed { generation, info: CloseInfo { error: Some(error), ..Default::default() } });
+    bed.drain()
+}
+
+// S0-10: a hello is no success yet. A server that says hello and ends the connection is not dialled for ever.
+#[test]
+fn a_connection_that_its_peer_ends_before_it_is_stable_is_a_failed_try() {
+    let (at_once, later, stable) = (Duration::ZERO, Duration::from_secs(30), Duration::from_secs(60));
+    let closed = |bed: &mut Bed, generation| bed.lost(generation, Some(1011));
+    let broke = |bed: &mut Bed, generation| bed.lost(generation, None);
+    let busy = |bed: &mut Bed, generation| bed.error(generation, 9);
+    let expired = |bed: &mut Bed, generation| bed.error(generation, 40);
+    for settings in [with_static_token(), settings(), raw()] {
+        let what = settings.dialect.name.clone();
+        for lasts in [at_once, later] {
+            assert_eq!(hellos(settings.clone(), lasts, too_large), (5, Some("exhausted")), "{what}");
+            assert_eq!(hellos(settings.clone(), lasts, closed), (5, Some("exhausted")), "{what}");
+        }
+        assert_eq!(hellos(settings.clone(), at_once, broke), (5, Some("exhausted")), "{what}");
+        // Lines break, and that says nothing of the server.
+        assert_eq!(hellos(settings.clone(), Duration::from_secs(5), broke), (50, None), "{what}");
+    }
+    assert_eq!(hellos(with_static_token(), later, busy), (5, Some("exhausted")));
+    // Tokens run out: but one that is refused right after each hello is asked for no more.
+    assert_eq!(hellos(settings(), at_once, expired), (5, Some("exhausted")));
+    assert_eq!(hellos(settings(), later, expired), (50, None));
+    // What was stable has earned all its tries.
+    let health = Duration::from_secs(25);
+    let mut settings = with_static_token();
+    settings.silence = Some(2 * stable);
+    settings.health_interval = Some(health);
+    assert_eq!(hellos(settings.clone(), stable, too_large), (50, None));
+    assert_eq!(hellos(settings.clone(), stable, closed), (50, None));
+    // And who wants no end has none.
+    settings.backoff.max_attempts = 0;
+    assert_eq!(hellos(settings, at_once, too_large), (50, None));
 }
 
 #[test]

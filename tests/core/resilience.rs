@@ -8,6 +8,7 @@ use everwire::{
 use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_secs(60);
+const STABLE: Duration = Duration::from_secs(60);
 
 fn with_breaker(max_attempts: u32) -> Settings {
     let mut settings = Settings { breaker: Some(BreakerRule::default()), ..raw() };
@@ -57,9 +58,16 @@ fn a_breaker_opens_after_five_failures_and_lets_exactly_one_try_through() {
         assert!(did.contains(&Did::Breaker(BreakerState::HalfOpen, None)), "{did:?}");
         generation = dialled(&did);
     }
-    // One that succeeds closes it, and five failures are allowed again.
+    // A connection that ends at once is no success, and opens it again.
     bed.give(Input::Opened { generation });
-    assert!(bed.drain().contains(&Did::Breaker(BreakerState::Closed, None)));
+    bed.drain();
+    opens(&bed.lost(generation, Some(1011)));
+    generation = dialled(&bed.pass(PAUSE + Duration::from_millis(250)));
+    // One that lasts closes it, and five failures are allowed again.
+    bed.give(Input::Opened { generation });
+    bed.drain();
+    assert_eq!(bed.pass(STABLE - Duration::from_millis(1)), []);
+    assert_eq!(bed.next_timer(), [Did::Breaker(BreakerState::Closed, None)]);
     bed.lost(generation, None);
     generation = dialled(&bed.next_timer());
     for _ in 0..4 {

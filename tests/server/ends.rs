@@ -9,6 +9,37 @@ async fn a_client_that_sends_nothing_any_more_is_closed() {
     assert_eq!(next_close(&mut socket).await.0, 3008);
 }
 
+#[tokio::test]
+async fn a_large_message_that_trickles_in_keeps_a_client_and_one_that_drips_does_not() {
+    const PAUSE: Duration = Duration::from_millis(25);
+    let running = start(builder().idle_timeout(Duration::from_millis(300))).await;
+    let check = json!([{"type": "health.check", "padding": "x".repeat(60_000)}]).to_string();
+    // A text frame whose mask is zero.
+    let mut frame = vec![0x81, 0xFE];
+    frame.extend((check.len() as u16).to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(check.as_bytes());
+    let (mut socket, _) = connect(&running).await;
+    for piece in frame.chunks(frame.len().div_ceil(40)) {
+        socket.get_mut().write_all(piece).await.expect("written");
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert_eq!(next_json(&mut socket).await["type"], "health.check");
+    let drips = async {
+        for byte in frame {
+            if socket.get_mut().write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            if running.server().stats().closed_by_server.contains_key(&3008) {
+                break;
+            }
+        }
+    };
+    soon(drips).await;
+    assert_eq!(running.server().stats().closed_by_server.get(&3008), Some(&1));
+}
+
 // S1-5, S1-23
 #[tokio::test]
 async fn a_message_over_the_limit_closes_with_1009() {

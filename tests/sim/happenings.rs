@@ -377,8 +377,12 @@ impl World {
         match code {
             _ if !rules.kind.tells_expiry() => rules.check(rules.up_on(wire), "an error that is an event ends nothing"),
             4 if rules.kind == Kind::Everwire => rules.check(ended, "a fatal error is the end"),
-            17 if rules.kind == Kind::Everwire => rules.check(!ended, "an unknown error is tried again"),
+            17 if rules.kind == Kind::Everwire => {
+                rules.check(!ended || rules.is_spent(), "an unknown error is tried again")
+            }
             4 | 17 => rules.check(rules.up_on(wire), "an error that is an event ends nothing"),
+            // It was the last try that was allowed.
+            -1 | 9 | 40 | 1234 if rules.is_spent() => {}
             40 => rules.check(ended != rules.refreshable, "(7) a provider is asked again, a static token is the end"),
             43 => rules.check(ended, "a fatal error is the end"),
             -1 | 9 => rules.waits_slower(),

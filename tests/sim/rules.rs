@@ -11,6 +11,9 @@ use std::{collections::BTreeMap, time::Duration};
 /// How long after a successor was wanted it is there, or another is.
 const SUCCESSION: Duration = Duration::from_secs(40);
 
+/// A connection that lasted this long and merely broke is no failed try.
+const PROOF: Duration = Duration::from_secs(5);
+
 /// Longer than any dialect may be silent, with the time of a hello.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -35,8 +38,12 @@ pub(crate) struct Rules {
     closing_on: Option<u64>,
     /// When a connection that is too old was last said to be replaced.
     renewing_at: Duration,
-    /// Tries since the last hello.
+    /// Tries since the last connection that proved good.
     tries: u32,
+    /// How long the last connection lasted; `None` if it was that of a successor before its hello.
+    lasted: Option<Duration>,
+    /// Whether the connection of now has ended, and its successor waits for the hello.
+    succeeded: bool,
     /// Waits since the last stable connection, at most.
     failures: u32,
     /// The last wait.
@@ -91,6 +98,8 @@ impl Rules {
             closing_on: None,
             renewing_at: Duration::ZERO,
             tries: 0,
+            lasted: None,
+            succeeded: false,
             failures: 0,
             waited: None,
             offline: false,
@@ -131,6 +140,7 @@ impl Rules {
     /// The connection of now has ended, and the one that was to take its place has.
     pub(crate) fn is_succeeded(&mut self) {
         self.tries = 1;
+        self.succeeded = true;
     }
 
     pub(crate) fn up_on(&self, wire: u64) -> bool {
@@ -221,8 +231,9 @@ impl Rules {
                 }
                 self.closing_on = None;
                 if *new != State::Connected
-                    && let Some((wire, _)) = self.up.take()
+                    && let Some((wire, since)) = self.up.take()
                 {
+                    self.lasted = (!std::mem::take(&mut self.succeeded)).then(|| self.now - since);
                     self.lost_at = Some(self.now);
                     self.closing_on = (*new == State::Disconnecting).then_some(wire);
                 }
@@ -231,14 +242,22 @@ impl Rules {
                 self.check(*attempt == self.try_of_now(), "(6) a try was not counted");
             }
             Lifecycle::Connected { attempt, .. } => {
-                self.check(*attempt == self.try_of_now(), "(6) a try was not counted");
+                let tries = self.try_of_now();
+                self.check(*attempt == tries, "(6) a try was not counted");
                 *seen.connected.entry(self.kind.name()).or_default() += 1;
-                self.tries = 0;
+                self.tries = tries;
+                self.succeeded = false;
                 self.waiting = 0;
                 self.was_offline = self.offline;
                 self.up = wire.map(|wire| (wire, self.now));
             }
-            Lifecycle::Disconnected { error } => seen.timeouts += u64::from(error.is_timeout()),
+            Lifecycle::Disconnected { error } => {
+                seen.timeouts += u64::from(error.is_timeout());
+                let needed = if by_peer(error) { self.backoff.stable_after } else { PROOF };
+                if self.lasted.is_some_and(|lasted| lasted >= needed) {
+                    self.tries = 0;
+                }
+            }
             Lifecycle::BackingOff { attempt, delay, error } => self.waits(*attempt, *delay, error, seen),
             Lifecycle::Breaker { state, wait } => {
                 seen.breaks += 1;
@@ -336,6 +355,11 @@ impl Rules {
         }
     }
 
+    /// Whether every try that is allowed has failed.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.state.is_end() && self.backoff.max_attempts > 0 && self.tries == self.backoff.max_attempts
+    }
+
     /// Rule 6: what a busy server asked for is at least half the cap.
     pub(crate) fn waits_slower(&self) {
         let slower = self.waited.is_some_and(|delay| delay >= self.backoff.cap / 2);
@@ -364,4 +388,10 @@ impl Rules {
             _ => self.check(timer, "no deadline"),
         }
     }
+}
+
+/// Whether the server ended a connection, and not the line, the silence, or the end of a token.
+fn by_peer(error: &Error) -> bool {
+    let broke = matches!(error.kind(), ErrorKind::Closed | ErrorKind::Timeout) && error.close_code().is_none();
+    !broke && !matches!(error.code(), Some(40..=42))
 }

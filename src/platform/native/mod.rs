@@ -1,12 +1,15 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
 mod options;
+mod progress;
 #[cfg(feature = "blocking")]
 mod runtime;
 mod socket;
 
 pub(crate) use options::SocketOptions;
 pub use options::TlsConfig;
+#[cfg(feature = "server")]
+pub(crate) use progress::{Counted, Progress};
 #[cfg(feature = "blocking")]
 pub(crate) use runtime::Runtime;
 pub(crate) use socket::SocketConnector;

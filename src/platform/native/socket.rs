@@ -17,7 +17,7 @@ mod script;
 mod tls;
 mod wire;
 
-use super::{Bytes, Clock, Sleep, SocketOptions, Text};
+use super::{Bytes, Clock, Sleep, SocketOptions, Text, progress::Progress};
 use crate::{
     proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated},
     transport::{Connector, Incoming, SocketConfig, Transport},
@@ -128,6 +128,8 @@ pub(crate) struct Socket {
     reader: Reader,
     /// Writes.
     web_socket: WebSocket,
+    /// Whether bytes move though no message is complete.
+    progress: Progress,
     negotiated: Negotiated,
     deflater: Option<Box<Deflater>>,
     queue: Queue,
@@ -163,9 +165,11 @@ impl Transport for Socket {
         let Poll::Ready(received) = self.reader.poll_next(self.web_socket.get_mut(), cx) else {
             return match self.write_failure.take_if(|_| !self.reader.has_paused()) {
                 Some(info) => self.end(info),
+                None if self.progress.made() => Poll::Ready(Incoming::Alive),
                 None => Poll::Pending,
             };
         };
+        self.progress.note();
         match received {
             Ok(Received::Text(text)) => Poll::Ready(Incoming::Message(Event::from_text(text))),
             Ok(Received::Binary(bytes)) => Poll::Ready(Incoming::Message(Event::from_binary(bytes))),
@@ -237,6 +241,7 @@ impl Socket {
     fn new(web_socket: WebSocket, reader: Reader, deflater: Option<Deflater>, negotiated: Negotiated) -> Self {
         Self {
             reader,
+            progress: web_socket.get_ref().progress(),
             web_socket,
             negotiated,
             deflater: deflater.map(Box::new),

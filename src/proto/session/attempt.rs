@@ -225,7 +225,6 @@ impl<P: Payload> Session<P> {
             Err(error) => return self.fail(error, Action::Fatal),
         };
         let downtime = self.lost_at.take().map(|lost| self.now - lost);
-        let attempt = std::mem::take(&mut self.attempt);
         self.stats.connects += 1;
         self.stats.reconnects += u64::from(downtime.is_some());
         self.refreshed = false;
@@ -260,9 +259,6 @@ impl<P: Payload> Session<P> {
         }
         if P::PARTS.resilience {
             self.prepare_replacement();
-            if self.breaker.as_mut().is_some_and(Breaker::succeeded) {
-                self.tell(Lifecycle::Breaker { state: BreakerState::Closed, wait: None });
-            }
         }
         // It is already where a connection took the place of another.
         if self.state != State::Connected {
@@ -272,7 +268,7 @@ impl<P: Payload> Session<P> {
         self.tell(Lifecycle::Connected {
             url: self.shown_url.clone(),
             connection_id,
-            attempt,
+            attempt: self.attempt,
             downtime,
             subprotocol: subprotocol.map(|chosen| self.shown(&chosen)),
             extensions: extensions.map(Arc::from),

@@ -93,7 +93,7 @@ pub struct Session<P: Payload> {
     successor: Option<Successor>,
     /// Whether one has asked the server for the session of this connection: then it is ours that takes it over.
     taken_over: bool,
-    /// Tries since the last hello, the current one included.
+    /// Tries since the last connection that proved good, the current one included.
     attempt: u32,
     tokens: Tokens,
     /// Whether the token provider is asked.
@@ -413,7 +413,10 @@ impl<P: Payload> Session<P> {
             Timer::HealthCheck => self.send_health_check(),
             Timer::Silence => self.silence_is_due(),
             Timer::Probe => self.probe_is_due(),
-            Timer::Stable => self.backoff.reset(),
+            Timer::Stable => {
+                self.backoff.reset();
+                self.proved();
+            }
             Timer::Age => self.replace(),
             Timer::Backoff => {
                 self.set_state(State::Reconnecting);

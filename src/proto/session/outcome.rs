@@ -2,6 +2,7 @@
 
 use super::super::{
     backoff::{FLOOR, Pace},
+    breaker::Breaker,
     dialect::Action,
     error::{Error, ErrorKind},
     lifecycle::{BreakerState, Cause, Lifecycle, Side},
@@ -16,6 +17,10 @@ use std::time::Duration;
 
 /// A server that asks for more patience than this is asked earlier all the same.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// A connection that lasted this long and then merely broke is no failed try: lines break. One that ends sooner is, however it
+/// ends, or a server that says hello and hangs up would be dialled for ever.
+const PROOF: Duration = Duration::from_secs(5);
 
 /// How long a connection may be over its age while no other can or may be made.
 const OFFLINE_AGE: Duration = Duration::from_secs(60);
@@ -46,6 +51,11 @@ impl<P: Payload> Session<P> {
     /// the socket or the dial ended by itself, the link is gone already.
     pub(super) fn fail(&mut self, error: Error, action: Action) {
         let error = self.redacted(error);
+        let lasted = self.now - self.up_at;
+        let needed = if by_peer(&error, action) { self.settings.backoff.stable_after } else { PROOF };
+        if self.timers.is_set(Timer::Stable) && lasted >= needed {
+            self.proved();
+        }
         let reason = self.record.overdue.take().unwrap_or_else(|| Reason::of(&error));
         self.remember(reason, &error);
         self.lose(error.clone(), 4000, "client gives up on this connection");
@@ -56,7 +66,8 @@ impl<P: Payload> Session<P> {
     pub(super) fn remember(&mut self, reason: Reason, error: &Error) {
         if P::PARTS.records {
             let unix = if P::PARTS.renewal { self.tokens.today(self.now) } else { None };
-            self.record.note(Reconnect { at: self.now, unix, attempt: self.attempt, reason, error: error.clone() });
+            let attempt = if self.state == State::Connected { 0 } else { self.attempt };
+            self.record.note(Reconnect { at: self.now, unix, attempt, reason, error: error.clone() });
         }
     }
 
@@ -108,6 +119,14 @@ impl<P: Payload> Session<P> {
         }
         self.trip();
         self.back_off(error, Some(pace));
+    }
+
+    /// The connection is a good one: the tries that led to it are forgotten, and the breaker closes.
+    pub(super) fn proved(&mut self) {
+        self.attempt = 0;
+        if P::PARTS.resilience && self.breaker.as_mut().is_some_and(Breaker::succeeded) {
+            self.tell(Lifecycle::Breaker { state: BreakerState::Closed, wait: None });
+        }
     }
 
     /// This try did not count.
@@ -176,6 +195,7 @@ impl<P: Payload> Session<P> {
             self.arm(Timer::Age, OFFLINE_AGE);
             return;
         }
+        self.proved();
         self.tell(Lifecycle::Renewing { age: self.now - self.up_at });
         let error = Error::new(ErrorKind::Closed, Reason::Age.as_str());
         self.remember(Reason::Age, &error);
@@ -221,4 +241,11 @@ impl<P: Payload> Session<P> {
         self.set_state(state);
         self.tell(Lifecycle::Closed(cause));
     }
+}
+
+/// Whether the peer ended the connection, by what it sent or said. A line that breaks, silence, and a token that ran out are
+/// nobody's fault.
+fn by_peer(error: &Error, action: Action) -> bool {
+    let broke = matches!(error.kind(), ErrorKind::Closed | ErrorKind::Connect | ErrorKind::Timeout);
+    (!broke || error.close_code().is_some()) && !matches!(action, Action::Refresh | Action::RefreshOnce)
 }

@@ -97,7 +97,8 @@ pub enum Input<P> {
         /// What there was of them.
         passed: Passed,
     },
-    /// A sign of life that is no message: a ping or a pong.
+    /// A sign of life that is no message: a ping, or headway of a message that is still incomplete. A transport tells of the
+    /// latter only where more than a few bytes move (natively 256): a peer that drips is not alive.
     Alive {
         /// Of which socket.
         generation: u64,

@@ -6,7 +6,7 @@ use super::{
     head::Head,
     proxy::Proxies,
     tls::{self, Tls},
-    wire::Stream,
+    wire::{Stream, Tcp},
 };
 use crate::proto::{DialRequest, Error, ErrorKind, Negotiated};
 use tokio::net::TcpStream;
@@ -37,7 +37,7 @@ pub(super) async fn dial(
         http.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, deflate::OFFER);
     }
     let (host, port, secure) = target(&http)?;
-    let tcp = proxies.connect(&host, port, secure).await?;
+    let tcp = Tcp::new(proxies.connect(&host, port, secure).await?);
     let stream = match secure {
         true => Stream::Tls(Box::new(tls.connect(host, tcp).await?)),
         false => Stream::Plain(tcp),

@@ -1,5 +1,6 @@
 //! TLS for native sockets: rustls with a provider of its own, so that nothing process-wide is needed or touched.
 
+use super::wire::Tcp;
 use crate::{
     platform::SocketOptions,
     proto::{Error, ErrorKind},
@@ -11,7 +12,7 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 use std::{io, sync::Arc};
-use tokio::{net::TcpStream, sync::OnceCell};
+use tokio::sync::OnceCell;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// The roots to trust, and the client's certificate. The system's roots are read at the first `wss` dial, and only then.
@@ -43,7 +44,7 @@ impl Tls {
     }
 
     /// Makes the connection a safe one.
-    pub(super) async fn connect(&self, host: String, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
+    pub(super) async fn connect(&self, host: String, tcp: Tcp) -> Result<TlsStream<Tcp>, Error> {
         let name = ServerName::try_from(host).map_err(|_| {
             Error::wrong("url", "the host is neither a DNS name nor an IP address, so TLS cannot verify it")
         })?;

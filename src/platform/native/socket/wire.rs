@@ -1,6 +1,9 @@
 //! What frames are read from and written to: TCP or TLS, without compression where that was agreed upon.
 
-use super::deflate::Inflater;
+use super::{
+    super::progress::{Counted, Progress},
+    deflate::Inflater,
+};
 use std::{
     io,
     pin::Pin,
@@ -12,10 +15,13 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+/// TCP, with the bytes counted that make headway.
+pub(super) type Tcp = Counted<TcpStream>;
+
 pub(super) enum Stream {
-    Plain(TcpStream),
+    Plain(Tcp),
     /// In a box: it is more than a kilobyte, which a plain connection need not take.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Tcp>>),
 }
 
 pub(super) struct Wire {
@@ -29,12 +35,20 @@ impl Wire {
         Self { stream, inflater }
     }
 
-    #[cfg(test)]
-    pub(super) fn tcp(&self) -> &TcpStream {
+    pub(super) fn progress(&self) -> Progress {
+        self.counted().progress()
+    }
+
+    fn counted(&self) -> &Tcp {
         match &self.stream {
             Stream::Plain(tcp) => tcp,
             Stream::Tls(tls) => tls.get_ref().0,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn tcp(&self) -> &TcpStream {
+        &self.counted().inner
     }
 }
 
