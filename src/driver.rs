@@ -168,6 +168,10 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     /// Reads what is ready; true if there is more.
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..FRAMES {
+            if self.shared.0.is_closing() {
+                // A listener closed the client: what comes after that is not delivered.
+                return true;
+            }
             let Some((generation, socket)) = &mut self.socket else { return false };
             let generation = *generation;
             match socket.poll_recv(cx) {

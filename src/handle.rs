@@ -129,7 +129,8 @@ impl Handle {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.0.0.snapshot().state
+        let state = self.0.0.snapshot().state;
+        if self.0.0.is_closing() && !state.is_end() { State::Disconnecting } else { state }
     }
 
     pub(crate) fn stats(&self) -> Stats {

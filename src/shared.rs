@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     waker: Mutex<Option<task::Waker>>,
     /// Whether the driver may find something new in the inbox. As long as it does not, its waker stays where it is.
     called: AtomicBool,
+    /// Whether the user wants no connection any more and the driver has not taken that yet: nothing is delivered meanwhile.
+    closing: AtomicBool,
     snapshot: Mutex<Snapshot>,
     inbox: Mutex<Inbox>,
 }
@@ -134,6 +136,7 @@ impl Shared {
             clock,
             waker: Mutex::new(None),
             called: AtomicBool::new(true),
+            closing: AtomicBool::new(false),
             snapshot: Mutex::new(snapshot),
             inbox: Mutex::new(inbox),
         })
@@ -176,16 +179,30 @@ impl Shared {
             return Ok(Some(Command::Withdraw(id)));
         }
         let command = inbox.commands.pop();
-        if matches!(command, Some(Command::Connect)) {
-            inbox.connecting = false;
+        match command {
+            Some(Command::Connect) => inbox.connecting = false,
+            Some(Command::Close { .. }) => self.closing.store(false, Ordering::Relaxed),
+            None if inbox.orphaned => {
+                self.closing.store(false, Ordering::Relaxed);
+                return Err(Orphaned);
+            }
+            _ => {}
         }
-        if command.is_none() && inbox.orphaned { Err(Orphaned) } else { Ok(command) }
+        Ok(command)
     }
 
     /// Every handle is gone.
     pub(crate) fn orphan(&self) {
-        lock(&self.inbox).orphaned = true;
+        let mut inbox = lock(&self.inbox);
+        inbox.orphaned = true;
+        self.closing.store(true, Ordering::Relaxed);
+        drop(inbox);
         self.call();
+    }
+
+    /// Whether a close waits for the driver.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// The time since the session began.
@@ -220,6 +237,9 @@ impl Shared {
         }
         if inbox.commands.len() >= COMMANDS {
             return Err(Error::new(ErrorKind::Overflow, "too many calls are waiting to be taken"));
+        }
+        if matches!(command, Command::Close { .. }) {
+            self.closing.store(true, Ordering::Relaxed);
         }
         inbox.commands.push(command);
         drop(inbox);

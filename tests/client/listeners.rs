@@ -1,8 +1,14 @@
 //! Events and who hears of them.
 
-use super::peer::{Diary, Server, soon};
-use everwire::{ErrorKind, Event};
-use futures::{StreamExt, channel::mpsc};
+use super::{
+    peer::{Diary, Server, soon},
+    wire::{CLOSE, TEXT, Wire, frame},
+};
+use everwire::{Client, Dialect, ErrorKind, Event, State, Subscription};
+use futures::{
+    FutureExt, StreamExt,
+    channel::{mpsc, oneshot},
+};
 use serde::Deserialize;
 use std::sync::{
     Arc, Mutex,
@@ -46,6 +52,73 @@ async fn listeners_hear_their_types_and_patterns_in_order() {
     );
     let stats = client.stats();
     assert_eq!((stats.malformed, stats.errors), (1, 1));
+}
+
+/// What a listener does at the third of fifty events that come at once.
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    Closes,
+    Drops,
+    TurnsOff,
+}
+
+// S0-14, S0-21: nothing is delivered after a close, after the last handle was dropped, or after a listener was taken off.
+#[tokio::test]
+async fn nothing_follows_a_close_within_a_burst() {
+    for leaves in [Leaves::Closes, Leaves::Drops, Leaves::TurnsOff] {
+        let wire = Wire::open().await;
+        let client = wire.builder(Dialect::raw()).build().expect("the settings are right");
+        client.connect().expect("idle");
+        let mut end = wire.accept().await;
+        soon(client.ready()).await.expect("connected");
+        let (sender, mut heard) = mpsc::unbounded();
+        let held: Arc<Mutex<(Option<Client>, Option<Subscription>)>> = Arc::default();
+        let (inside, within) = (held.clone(), AtomicU32::new(0));
+        let subscription = client.on("tick", move |_| {
+            let number = within.fetch_add(1, Ordering::Relaxed) + 1;
+            let _ = sender.unbounded_send(number);
+            if number == 3 {
+                let mut held = inside.lock().expect("whole");
+                match (leaves, &held.0) {
+                    (Leaves::Closes, Some(client)) => {
+                        let _ = client.close().now_or_never();
+                        assert_eq!(client.state(), State::Disconnecting);
+                    }
+                    (Leaves::Drops, _) => drop(held.0.take()),
+                    (Leaves::TurnsOff, _) => drop(held.1.take()),
+                    _ => unreachable!("it holds the client"),
+                }
+            }
+        });
+        let last = soon_after(&client, leaves);
+        *held.lock().expect("whole") = (Some(client), Some(subscription));
+        let burst: Vec<u8> = (0..50).flat_map(|_| frame(TEXT, true, br#"{"type":"tick"}"#)).collect();
+        end.write(&burst).await;
+        end.text(r#"{"type":"last"}"#).await;
+        match last {
+            Some(last) => soon(last).await.expect("the client goes on"),
+            None => assert_eq!(end.frame().await.0, CLOSE),
+        }
+        let mut numbers = Vec::new();
+        while let Some(Some(number)) = heard.next().now_or_never() {
+            numbers.push(number);
+        }
+        assert_eq!(numbers, [1, 2, 3], "{leaves:?}");
+    }
+}
+
+/// Tells of the event after the burst, where the client goes on.
+fn soon_after(client: &Client, leaves: Leaves) -> Option<oneshot::Receiver<()>> {
+    let (sender, receiver) = oneshot::channel();
+    let sender = Mutex::new(Some(sender));
+    client
+        .on("last", move |_| {
+            if let Some(sender) = sender.lock().expect("whole").take() {
+                let _ = sender.send(());
+            }
+        })
+        .detach();
+    matches!(leaves, Leaves::TurnsOff).then_some(receiver)
 }
 
 // S0-17
