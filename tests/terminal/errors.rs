@@ -167,7 +167,7 @@ async fn a_certificate_that_cannot_be_trusted() {
 #[tokio::test]
 async fn a_lost_connection_is_told_once_with_its_reason() {
     let far_end = FarEnd::new().await;
-    let args = ["listen", &far_end.url, "--dialect", "raw", "--max-attempts", "1"];
+    let args = ["listen", &far_end.url, "--dialect", "raw", "--max-attempts", "2"];
     let child = everwire(&args).spawn().unwrap();
     let mut socket = far_end.accept().await;
     socket.close(1011, "out of \x1b[1mmemory").await;
@@ -177,7 +177,7 @@ async fn a_lost_connection_is_told_once_with_its_reason() {
     let run = ended(child).await;
     let lines: Vec<_> = run.stderr.lines().collect();
     assert!(lines[2].starts_with("connection lost: ") && lines[2].contains("(close 1011"), "{lines:#?}");
-    assert!(lines[3].starts_with("try 1 in ") && lines[3].ends_with(" s"), "{lines:#?}");
+    assert!(lines[3].starts_with("try 2 in ") && lines[3].ends_with(" s"), "{lines:#?}");
     assert!(!run.stderr.contains('\x1b'), "{lines:#?}");
 }
 
