@@ -346,7 +346,7 @@ impl ClientBuilder {
         let url = url.ok_or_else(|| Error::wrong("url", "is needed: the dialect has no default"))?;
         self.settings.url = platform::parse_url(url)?;
         if self.settings.seed == 0 {
-            self.settings.seed = platform::seed();
+            self.settings.seed = platform::seed()?;
         }
         if self.provider.is_none() && matches!(self.settings.token, TokenSource::Provider) {
             return Err(Error::wrong("token", "a provider is needed"));

@@ -5,10 +5,10 @@ use super::{
     activity::{Activity, End},
     protocol::{self, Credentials, Frame, Inbound, Protocol, Query},
     queue::Pending,
-    refusal::Refusal,
+    refusal::{NO_RANDOMNESS, Refusal},
     registry::{Order, Registry, Seat},
     session::{Attached, Welcome},
-    sessions::{Full, Point},
+    sessions::{NoSession, Point},
     upgrade::Socket,
 };
 use crate::platform::Progress;
@@ -140,7 +140,10 @@ impl Connection {
         let Shared { sessions, limits, counters, .. } = &*self.server;
         let point = credentials.session.as_ref().map(|(session, last)| Point { session, last: *last });
         let welcome = sessions.welcome(self.seat.peer(), &credentials.user_id, point, limits);
-        let welcome = welcome.map_err(|Full| Refusal::new(Refusal::TOO_MANY_CONNECTIONS, "too many sessions"))?;
+        let welcome = welcome.map_err(|why| match why {
+            NoSession::Full => Refusal::new(Refusal::TOO_MANY_CONNECTIONS, "too many sessions"),
+            NoSession::NoId => Refusal::new(Refusal::INTERNAL, NO_RANDOMNESS),
+        })?;
         counters.resumed.add(usize::from(welcome.resumed));
         Ok(welcome)
     }

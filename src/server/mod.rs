@@ -21,6 +21,7 @@ mod builder;
 mod clock;
 mod connection;
 mod files;
+mod ids;
 mod outage;
 mod protocol;
 mod queue;

@@ -12,7 +12,12 @@ pub struct Refusal {
     close_code: u16,
 }
 
+/// Told to a client where no id can be made.
+pub(super) const NO_RANDOMNESS: &str = "the operating system gives no random numbers";
+
 impl Refusal {
+    /// The server has a fault.
+    pub const INTERNAL: i64 = -1;
     /// The token has expired: a client with a token provider fetches a fresh one.
     pub const TOKEN_EXPIRED: i64 = 40;
     /// The token is not valid yet.
@@ -56,7 +61,7 @@ impl Refusal {
             23 => 408,
             22 => 413,
             9 | 60 | 71 => 429,
-            -1 => 500,
+            Self::INTERNAL => 500,
             _ => 400,
         }
     }

@@ -2,10 +2,10 @@
 
 use super::{
     builder::Limits,
+    ids,
     queue::{self, Full, Outgoing, Pending},
-    refusal::Refusal,
+    refusal::{NO_RANDOMNESS, Refusal},
 };
-use crate::platform;
 use std::{
     collections::HashMap,
     ops::Deref,
@@ -109,8 +109,9 @@ impl Registry {
     /// Takes a seat for a new connection. One that comes too late, or is one too many, is told to end at once.
     pub(super) fn join(self: &Arc<Self>, limits: &Limits) -> (Seat, Pending) {
         let (outgoing, pending) = queue::bounded(limits.queue_messages, limits.queue_bytes);
+        let id = ids::connection();
         let peer = Arc::new(Peer {
-            connection_id: random_id(),
+            connection_id: id.clone().unwrap_or_default(),
             user_id: OnceLock::new(),
             has_session: OnceLock::new(),
             outgoing,
@@ -120,6 +121,8 @@ impl Registry {
         let mut peers = self.lock();
         if let Some(order) = self.closed.get() {
             peer.order(order.clone());
+        } else if id.is_err() {
+            peer.order(Order::refuse(Refusal::new(Refusal::INTERNAL, NO_RANDOMNESS)));
         } else if peers.len() >= limits.max_connections {
             peer.order(Order::refuse(Refusal::new(Refusal::TOO_MANY_CONNECTIONS, "too many connections")));
         }
@@ -233,30 +236,9 @@ impl Peer {
     }
 }
 
-/// A random id in the shape of a UUID of version 4.
-pub(super) fn random_id() -> String {
-    let (high, low) = (platform::seed(), platform::seed());
-    let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | (0b10 << 62));
-    let (node, clock) = (low & 0xffff_ffff_ffff, low >> 48);
-    format!("{:08x}-{:04x}-{:04x}-{clock:04x}-{node:012x}", high >> 32, high >> 16 & 0xffff, high & 0xffff)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn connection_ids_are_uuids_and_differ() {
-        let ids: HashSet<String> = (0..1000).map(|_| random_id()).collect();
-        assert_eq!(ids.len(), 1000);
-        for id in ids {
-            let parts: Vec<usize> = id.split('-').map(str::len).collect();
-            assert_eq!(parts, [8, 4, 4, 4, 12], "{id}");
-            assert_eq!(&id[14..15], "4", "{id}");
-            assert!("89ab".contains(&id[19..20]), "{id}");
-        }
-    }
 
     #[test]
     fn the_first_order_holds_but_a_drop_always_does() {

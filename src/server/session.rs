@@ -2,7 +2,7 @@
 //! writes them.
 
 use super::{
-    registry::{Order, Peer, random_id},
+    registry::{Order, Peer},
     sessions::Retention,
 };
 use crate::proto::Timestamp;
@@ -59,14 +59,10 @@ impl Session {
     }
 
     /// Begins a session, with its first socket.
-    pub(super) fn begin(peer: &Arc<Peer>, user_id: &str) -> (Arc<Self>, Welcome) {
+    pub(super) fn begin(id: String, peer: &Arc<Peer>, user_id: &str) -> (Arc<Self>, Welcome) {
         let log = Log { first: 1, socket: 1, peer: Some(peer.clone()), ..Log::default() };
-        let session = Arc::new(Self {
-            id: random_id(),
-            user_id: user_id.to_owned(),
-            log: Mutex::new(log),
-            changed: watch::Sender::new(()),
-        });
+        let session =
+            Arc::new(Self { id, user_id: user_id.to_owned(), log: Mutex::new(log), changed: watch::Sender::new(()) });
         let attached = Attached::new(session.clone(), 1, 0);
         (session, Welcome { attached, resumed: false, last: 0, received: 0 })
     }

@@ -2,6 +2,7 @@
 
 use super::{
     builder::Limits,
+    ids,
     registry::Peer,
     session::{Attached, Session, Welcome},
 };
@@ -40,9 +41,14 @@ pub(super) struct Point<'a> {
     pub(super) last: u64,
 }
 
-/// There are as many sessions as there may be, each with a socket.
+/// Why no session can begin.
 #[derive(Debug)]
-pub(super) struct Full;
+pub(super) enum NoSession {
+    /// There are as many as there may be, each with a socket.
+    Full,
+    /// There is no randomness for its id.
+    NoId,
+}
 
 impl Sessions {
     pub(super) fn new() -> Self {
@@ -60,7 +66,7 @@ impl Sessions {
         user_id: &str,
         point: Option<Point<'_>>,
         limits: &Limits,
-    ) -> Result<Welcome, Full> {
+    ) -> Result<Welcome, NoSession> {
         let mut sessions = self.lock();
         self.forget_old(&mut sessions, limits.retention.time);
         if let Some(point) = point
@@ -71,10 +77,11 @@ impl Sessions {
         }
         if sessions.len() >= limits.retention.max_sessions {
             let left = sessions.values().filter_map(|session| Some((session.left_at()?, session.id())));
-            let longest = left.min_by_key(|(at, _)| *at).ok_or(Full)?.1.to_owned();
+            let longest = left.min_by_key(|(at, _)| *at).ok_or(NoSession::Full)?.1.to_owned();
             sessions.remove(&longest);
         }
-        let (session, welcome) = Session::begin(peer, user_id);
+        let id = ids::session().map_err(|_| NoSession::NoId)?;
+        let (session, welcome) = Session::begin(id, peer, user_id);
         sessions.insert(session.id().to_owned(), session);
         Ok(welcome)
     }

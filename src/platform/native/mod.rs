@@ -18,7 +18,6 @@ use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
 use crate::shared::Surroundings;
 use std::{
     future::Future,
-    hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
@@ -134,9 +133,17 @@ pub(crate) fn share(dialect: Dialect) -> Arc<Dialect> {
 }
 
 /// Entropy for a session's random numbers.
-pub(crate) fn seed() -> u64 {
-    // Every `RandomState` has keys of its own, made from the operating system's randomness.
-    RandomState::new().hash_one("everwire")
+pub(crate) fn seed() -> Result<u64, Error> {
+    random().map(u64::from_le_bytes)
+}
+
+/// Random bytes of the operating system: what is made of them is a secret.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    let failed =
+        |error| Error::new(ErrorKind::InvalidState, "the operating system gives no random numbers").with_source(error);
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// The calendar: the time since 1970-01-01T00:00:00Z.

@@ -107,8 +107,8 @@ pub(crate) fn share(dialect: Dialect) -> Arc<Dialect> {
 }
 
 /// Entropy for a session's random numbers.
-pub(crate) fn seed() -> u64 {
-    ((js_sys::Math::random() * 4_294_967_296.0) as u64) << 32 | (js_sys::Math::random() * 4_294_967_296.0) as u64
+pub(crate) fn seed() -> Result<u64, Error> {
+    Ok(((js_sys::Math::random() * 4_294_967_296.0) as u64) << 32 | (js_sys::Math::random() * 4_294_967_296.0) as u64)
 }
 
 #[wasm_bindgen(module = "/src/platform/web/glue.js")]
