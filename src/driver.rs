@@ -19,7 +19,7 @@ use crate::{
 };
 use std::{
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 use waiting::Waiting;
 
@@ -101,7 +101,7 @@ where
 /// A question that was asked for a generation, and is not answered yet.
 type UnderWay<T> = Option<(u64, BoxFuture<Result<T, Error>>)>;
 
-struct Driver<C: Connector, D> {
+struct Driver<C: Connector, D: Dispatch<C::Payload>> {
     session: Session<C::Payload>,
     connector: C,
     dispatch: D,
@@ -392,6 +392,32 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
         self.act();
         if let Err(error) = result {
             self.report(error);
+        }
+    }
+}
+
+/// A runtime that is shut down drops the driver in the middle of its work. The connection is closed as far as that takes no
+/// waiting, whoever waits is told, and what can be seen of the client is its end.
+impl<C: Connector, D: Dispatch<C::Payload>> Drop for Driver<C, D> {
+    fn drop(&mut self) {
+        if !platform::DROPS_TASKS {
+            return;
+        }
+        self.now = self.clock.now();
+        let cx = &mut Context::from_waker(Waker::noop());
+        // What was asked for just before counts.
+        self.poll_commands(cx);
+        if self.session.state().is_end() {
+            return;
+        }
+        self.feed(Input::Close { code: 1000, reason: DISCONNECT.to_owned(), dropped: true });
+        for (_, socket) in self.socket.iter_mut().chain(&mut self.successor) {
+            let _ = socket.poll_flush(cx);
+        }
+        // Nobody can wait for the answer.
+        while let Some(due) = self.session.next_timeout() {
+            self.now = self.now.max(due);
+            self.feed(Input::Timeout);
         }
     }
 }

@@ -123,3 +123,28 @@ fn a_program_without_async_goes_on_where_the_one_before_it_stopped() {
     client.close();
     assert_eq!(client.resume_point(), None);
 }
+
+// S0-21: the close frame leaves though the program waits for nobody.
+#[test]
+fn a_client_that_is_dropped_says_goodbye() {
+    let (sender, closed) = mpsc::channel();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            listener.set_nonblocking(true).unwrap();
+            let (tcp, _) = tokio::net::TcpListener::from_std(listener).unwrap().accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(tcp).await.unwrap();
+            while let Some(Ok(message)) = socket.next().await {
+                if let tokio_tungstenite::tungstenite::Message::Close(frame) = message {
+                    sender.send(frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()))).unwrap();
+                }
+            }
+        });
+    });
+    let client = connect(&url).unwrap();
+    drop(client);
+    let frame = closed.recv_timeout(Duration::from_secs(20)).expect("a close frame");
+    assert_eq!(frame, Some((1000, "client disconnect".to_owned())));
+}

@@ -52,7 +52,8 @@ pub type Event = proto::Event<platform::Text, platform::Bytes>;
 
 /// A live connection to one server, held for as long as there is a handle.
 ///
-/// It is a cheap handle: clone it freely. When the last clone is dropped, the connection is closed and its task ends.
+/// It is a cheap handle: clone it freely. When the last clone is dropped, or the tokio runtime is shut down in which it was built, the
+/// connection is closed and its task ends. A client whose runtime is gone is closed for good: build another.
 /// Listeners must not hold a clone, or it never is.
 #[derive(Clone)]
 pub struct Client {

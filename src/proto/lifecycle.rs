@@ -249,7 +249,7 @@ impl ReplayMode {
 pub enum Cause {
     /// The user called `close`.
     ByUser,
-    /// Every handle was dropped.
+    /// Every handle was dropped; natively also: the runtime of the client was shut down.
     Dropped,
     /// The server closed with a code by which it wants no further connection.
     ByServer(Error),

@@ -14,6 +14,7 @@ mod pool;
 mod recovery;
 mod requests;
 mod resilience;
+mod runtime;
 mod sending;
 mod settings;
 mod slow;

@@ -71,6 +71,9 @@ fn no_runtime(error: tokio::runtime::TryCurrentError) -> Error {
     Error::new(ErrorKind::InvalidState, "a tokio runtime is needed").with_source(error)
 }
 
+/// Whether a task may be dropped before it is done: with its runtime.
+pub(crate) const DROPS_TASKS: bool = true;
+
 /// Would tell what happens to the page; native programs tell it themselves.
 pub(crate) struct Watch;
 

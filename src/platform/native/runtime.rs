@@ -1,9 +1,13 @@
 //! A runtime of one's own, for programs without async.
 
 use crate::proto::{Error, ErrorKind};
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-/// A runtime with one thread. Dropping it waits for nobody, so it may be dropped anywhere.
+/// How long a dropped runtime may take to close its connections.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// A runtime with one thread. It may be dropped anywhere; within async code that waits for nobody, and elsewhere for a moment, so
+/// that close frames leave.
 #[derive(Debug)]
 pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
 
@@ -31,7 +35,10 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+            match refuse_async() {
+                Ok(()) => runtime.shutdown_timeout(GOODBYE),
+                Err(_) => runtime.shutdown_background(),
+            }
         }
     }
 }

@@ -96,6 +96,9 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
     if settings.headers.is_empty() && settings.dialect.headers.is_empty() { Ok(()) } else { Err(headers_unsupported()) }
 }
 
+/// Whether a task may be dropped before it is done.
+pub(crate) const DROPS_TASKS: bool = false;
+
 /// Wakes this task again, after those that are due already.
 pub(crate) fn wake_later(cx: &mut Context<'_>) {
     cx.waker().wake_by_ref();
