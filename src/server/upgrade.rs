@@ -1,10 +1,10 @@
 //! The server's side of the WebSocket handshake, as an axum extractor, on the same WebSocket library as the client's.
 
-use crate::platform::{self, Counted};
+use crate::platform::{self, Counted, list::members};
 use axum::{
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts},
     response::IntoResponse,
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -50,21 +50,25 @@ impl Upgrade {
     /// Takes the upgrade out of a request that asks for one.
     pub(super) fn of(parts: &mut Parts) -> Result<Self, NotAnUpgrade> {
         let headers = &parts.headers;
+        let lists = |name, token| members(headers, name).any(|member| member.eq_ignore_ascii_case(token));
         if parts.method != Method::GET
-            || !lists(headers, header::CONNECTION, "upgrade")
-            || !lists(headers, header::UPGRADE, "websocket")
+            // An older version cannot be upgraded (RFC 9110, 7.8).
+            || parts.version < Version::HTTP_11
+            || !lists(header::CONNECTION, "upgrade")
+            || !lists(header::UPGRADE, "websocket")
         {
             return Err(NotAnUpgrade(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket\n"));
         }
-        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        if !lists(header::SEC_WEBSOCKET_VERSION, "13") {
             return Err(NotAnUpgrade(
                 StatusCode::UPGRADE_REQUIRED,
                 "only version 13 of the WebSocket protocol is spoken here\n",
             ));
         }
-        let key = headers
-            .get(header::SEC_WEBSOCKET_KEY)
-            .ok_or(NotAnUpgrade(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing\n"))?;
+        let key = key(headers).ok_or(NotAnUpgrade(
+            StatusCode::BAD_REQUEST,
+            "Sec-WebSocket-Key must be there, and hold 16 bytes in base64\n",
+        ))?;
         let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64 is a header value");
         let upgrade = parts
             .extensions
@@ -102,12 +106,14 @@ impl Upgrade {
     }
 }
 
-/// Whether a header is a list that contains this word.
-fn lists(headers: &HeaderMap, name: header::HeaderName, word: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| item.trim().eq_ignore_ascii_case(word))
+/// The client's key (RFC 6455, 4.2.1), if it is one.
+fn key(headers: &HeaderMap) -> Option<&str> {
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_key = |key: &str| {
+        let digits = key.strip_suffix("==").filter(|digits| digits.len() == 22);
+        digits.is_some_and(|digits| digits.bytes().all(is_digit))
+    };
+    let mut keys = members(headers, header::SEC_WEBSOCKET_KEY);
+    let key = keys.next().filter(|key| is_key(key))?;
+    keys.all(|other| other == key).then_some(key)
 }

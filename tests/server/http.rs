@@ -69,6 +69,76 @@ async fn a_request_that_is_no_websocket_handshake_is_told_so() {
     }
 }
 
+/// RFC 6455, 4.2.1, with lists and tokens as RFC 9110 (5.3, 5.6.1) writes them.
+#[tokio::test]
+async fn every_spelling_of_a_handshake_is_understood_and_nothing_else() {
+    let running = start(builder()).await;
+    let status = async |version: &str, lines: &str| {
+        let mut tcp = TcpStream::connect(running.local_addr()).await.unwrap();
+        let request = format!("GET /api/v2/connect?api_key=key HTTP/{version}\r\nHost: x\r\n{lines}\r\n\r\n");
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(soon(tcp.read_u8()).await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        // Nothing is agreed upon that nobody can do.
+        assert!(!head.contains("sec-websocket-extensions") && !head.contains("sec-websocket-protocol"), "{head}");
+        assert_eq!(
+            head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+            head.contains(" 101 "),
+            "{head}"
+        );
+        head.split(' ').nth(1).unwrap().to_owned()
+    };
+    let (upgrade, connection) = ("Upgrade: websocket", "Connection: Upgrade");
+    let (key, version) = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13");
+    let good = [
+        [upgrade, connection, key, version],
+        ["upgrade:\tWEBSOCKET \t", "connection:,keep-alive,,UPGRADE\t,", key, "sec-websocket-version:\t13 "],
+        ["Upgrade: h2c, WebSocket", "Connection: Upgrade, HTTP2-Settings", key, version],
+        ["Upgrade: h2c\r\nUpgrade: websocket", "Connection: keep-alive\r\nConnection: Upgrade", key, version],
+        [upgrade, connection, "sec-websocket-key: \tdGhlIHNhbXBsZSBub25jZQ== ", "Sec-WebSocket-Version: 13, 8"],
+        [
+            upgrade,
+            connection,
+            key,
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Protocol: c",
+        ],
+        [
+            upgrade,
+            connection,
+            key,
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: x; y=\"a, b; c\\\"\", , permessage-deflate",
+        ],
+    ];
+    for lines in good {
+        assert_eq!(status("1.1", &lines.join("\r\n")).await, "101", "{lines:?}");
+    }
+    let wrong = [
+        ("426", "1.0", [upgrade, connection, key, version]),
+        ("426", "1.1", ["Upgrade: websockets", connection, key, version]),
+        ("426", "1.1", ["Upgrade: \"a, websocket, b\"", connection, key, version]),
+        ("426", "1.1", [upgrade, "Connection: keep-alive", key, version]),
+        ("426", "1.1", [upgrade, "Connection: not-upgrade, \"upgrade\"", key, version]),
+        ("426", "1.1", [upgrade, connection, key, "Sec-WebSocket-Version: 8"]),
+        ("426", "1.1", [upgrade, connection, key, "X: y"]),
+        ("400", "1.1", [upgrade, connection, version, "X: y"]),
+        ("400", "1.1", [upgrade, connection, version, "Sec-WebSocket-Key:"]),
+        ("400", "1.1", [upgrade, connection, version, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"]),
+        ("400", "1.1", [upgrade, connection, version, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!=="]),
+        ("400", "1.1", [upgrade, connection, version, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZSE="]),
+        (
+            "400",
+            "1.1",
+            [upgrade, connection, version, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, AAAAAAAAAAAAAAAAAAAAAA=="],
+        ),
+    ];
+    for (want, http, lines) in wrong {
+        assert_eq!(status(http, &lines.join("\r\n")).await, want, "{lines:?}");
+    }
+}
+
 // S1-20
 #[tokio::test]
 async fn the_routes_can_be_merged_into_an_app_of_ones_own() {

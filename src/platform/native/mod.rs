@@ -1,5 +1,6 @@
 //! Native: tokio's tasks and clock, tokio-tungstenite's sockets. `platform/web` has the same names.
 
+pub(crate) mod list;
 mod options;
 mod progress;
 #[cfg(feature = "blocking")]
