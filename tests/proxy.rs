@@ -35,11 +35,12 @@ async fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
-/// A proxy that gives this answer to everybody, and tunnels after one that begins with 2.
+/// A proxy that gives this answer to everybody, and tunnels after a 200. It never hangs up.
 async fn proxy(answer: &'static str) -> (u16, Seen) {
     let ((listener, port), seen) = (listen().await, Seen::default());
     let all = seen.clone();
     serve(async move {
+        let mut refused = Vec::new();
         while let Ok((mut client, _)) = listener.accept().await {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -49,7 +50,9 @@ async fn proxy(answer: &'static str) -> (u16, Seen) {
             let place = head.split(' ').nth(1).expect("a place").to_owned();
             all.lock().expect("unpoisoned").push(head);
             client.write_all(answer.as_bytes()).await.expect("written");
-            if answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2')) {
+            if !answer.contains(" 200 ") {
+                refused.push(client);
+            } else {
                 let mut server = TcpStream::connect(place.replace("localhost", "127.0.0.1")).await.expect("a server");
                 serve(async move { drop(copy_bidirectional(&mut client, &mut server).await) });
             }
@@ -142,6 +145,26 @@ async fn what_a_proxy_answers_is_a_typed_error() {
     let error =
         refused(client("ws://nowhere.invalid".into()).proxy(format!("http://a:{SECRET}@127.0.0.1:{free}"))).await;
     assert_eq!(error.kind(), ErrorKind::Connect);
+}
+
+/// The proxy keeps the connections open.
+#[tokio::test]
+async fn what_a_proxy_says_is_told_after_interim_answers_and_in_any_version_of_http() {
+    let answers = [
+        "HTTP/1.1 407 Who\r\nContent-Length: 11\r\n\r\nlog in here",
+        "HTTP/1.0 407 Who\r\n\r\nlog in here",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 407 Who\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nlog in here\r\n0\r\n\r\n",
+    ];
+    for answer in answers {
+        let (port, _) = proxy(answer).await;
+        let client = client("ws://nowhere.invalid".into()).proxy(format!("http://a:{SECRET}@127.0.0.1:{port}"));
+        let error = refused(client).await;
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Proxy, Some(407)), "{answer:?}");
+        assert_eq!(error.response(), Some("log in here"), "{answer:?}");
+    }
+    let (port, _) = proxy("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n").await;
+    let client = client(format!("ws://127.0.0.1:{}", server().await));
+    assert_welcome(client.proxy(format!("http://127.0.0.1:{port}"))).await;
 }
 
 #[tokio::test]

@@ -79,6 +79,8 @@ pub struct DialRequest {
     pub protocols: Vec<String>,
     /// Extra request headers. A browser cannot send any.
     pub headers: Vec<(String, String)>,
+    /// How long the dial may take; the session gives it up then.
+    pub within: Duration,
 }
 
 impl fmt::Debug for DialRequest {

@@ -4,6 +4,10 @@ use super::peer::{Diary, Server, soon};
 use everwire::{BreakerRule, BreakerState, Cause, Client, ClientBuilder, Dialect, Lifecycle, Reason};
 use futures::{StreamExt, channel::mpsc};
 use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 fn raw(server: &Server) -> ClientBuilder {
     let builder = Client::builder(Dialect::raw()).url(server.url());
@@ -30,6 +34,26 @@ async fn a_refused_handshake_is_the_end_or_another_try() {
         let _peer = server.accept().await;
         soon(client.ready()).await.unwrap();
     }
+}
+
+// A server need not hang up after its words, nor say how long they are: the dial must not time out for that. What it says may
+// hold what it was sent.
+#[tokio::test]
+async fn a_refusal_without_an_end_is_told_in_time_and_without_the_token() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dialect = Dialect::from_json(r#"{"name":"b","headers":{"authorization":"Bearer ${token}"}}"#).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client =
+        Client::builder(dialect).url(url).token("t0ken").open_timeout(Duration::from_millis(800)).build().unwrap();
+    client.connect().unwrap();
+    let (mut tcp, _) = soon(listener.accept()).await.unwrap();
+    let read = tcp.read(&mut [0; 4096]).await.unwrap();
+    assert!(read > 0);
+    tcp.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await.unwrap();
+    tcp.write_all(b"t0ken is not known").await.unwrap();
+    let cause = soon(client.closed()).await;
+    let Cause::Fatal(error) = &cause else { panic!("{cause}") };
+    assert_eq!((error.status(), error.response()), (Some(403), Some("*** is not known")));
 }
 
 // S2-10

@@ -1,12 +1,14 @@
-//! The native socket: WebSocket over TCP or TLS, dialled and written to by tokio-tungstenite.
+//! The native socket: WebSocket over TCP or TLS. Frames are written by tokio-tungstenite.
 
 mod answer;
+mod body;
 mod buffer;
 #[cfg_attr(not(feature = "deflate"), path = "socket/no_deflate.rs")]
 mod deflate;
 mod dial;
 mod failure;
 mod frames;
+mod handshake;
 mod head;
 #[cfg_attr(not(feature = "proxy"), path = "socket/no_proxy.rs")]
 mod proxy;
@@ -114,8 +116,7 @@ impl Connector for SocketConnector {
         let reader = Reader::new(self.read_buffer, limit);
         let (tls, proxies) = (self.tls.clone(), self.proxies.clone());
         async move {
-            let (stream, agreed, negotiated) =
-                dial::dial(&request, config, &tls, &proxies, compresses.is_some()).await?;
+            let (stream, agreed, negotiated) = dial::dial(&request, &tls, &proxies, compresses.is_some()).await?;
             let inflater = agreed.map(|agreed| Box::new(Inflater::new(agreed, limit)));
             let deflater = agreed.zip(compresses).and_then(|(agreed, least)| Deflater::new(agreed, least));
             Ok(Socket::new(layer(Wire::new(stream, inflater), config), reader, deflater, negotiated))

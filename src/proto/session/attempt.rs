@@ -177,7 +177,7 @@ impl<P: Payload> Session<P> {
                 }
             }
         }
-        Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers })
+        Ok(DialRequest { url: url.full, shown_url: url.shown, protocols, headers, within: settings.open_timeout })
     }
 
     pub(super) fn opened(&mut self, generation: u64) {

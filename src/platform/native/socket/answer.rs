@@ -1,45 +1,32 @@
-//! An HTTP answer in place of a handshake, as an error: the status, what the server said, and when to come again.
+//! An HTTP answer that refuses, as an error: the status, the headers, what it says, and when to come again.
 
+use super::{
+    body::{self, Deadline},
+    head::Head,
+};
 use crate::proto::{Error, ErrorKind};
 use std::time::{Duration, SystemTime};
-#[cfg(feature = "proxy")]
-use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
-use tokio_tungstenite::tungstenite::{
-    handshake::client::Response,
-    http::{
-        HeaderMap, HeaderValue,
-        header::{DATE, HeaderName, RETRY_AFTER},
-    },
+use tokio::io::AsyncRead;
+use tokio_tungstenite::tungstenite::http::{
+    HeaderMap, HeaderValue,
+    header::{DATE, HeaderName, RETRY_AFTER},
 };
 
-/// How much of the answer's body is kept.
-const MAX_RESPONSE: usize = 4096;
-
-pub(super) fn refusal(response: &Response) -> Error {
-    let refused = Error::new(ErrorKind::Handshake, "the server refused the WebSocket handshake")
-        .with_status(response.status().as_u16())
-        .with_retry_after(retry_after(response.headers(), wall_clock()))
-        .with_headers(texts(response.headers()));
-    match response.body() {
-        Some(body) if !body.is_empty() => {
-            refused.with_response(String::from_utf8_lossy(&body[..body.len().min(MAX_RESPONSE)]))
-        }
-        _ => refused,
-    }
-}
-
-/// What a proxy answered that refuses the tunnel. It may be no HTTP at all.
-#[cfg(feature = "proxy")]
-pub(super) fn of_proxy(answer: &[u8]) -> Error {
-    let digits = super::head::status(answer).and_then(|status| status.get(..3));
-    let status = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    let Some(status) = status else { return Error::new(ErrorKind::Proxy, "the proxy did not answer with HTTP") };
-    let refused = Error::new(ErrorKind::Proxy, "the proxy refused the tunnel").with_status(status);
-    match Response::try_parse(answer) {
-        Ok(Some((_, response))) => refused
-            .with_retry_after(retry_after(response.headers(), wall_clock()))
-            .with_headers(texts(response.headers())),
-        _ => refused,
+/// A refusal of this kind. Its body is still to come.
+pub(super) async fn refusal(
+    kind: ErrorKind,
+    message: &'static str,
+    head: &Head,
+    stream: impl AsyncRead + Unpin,
+    deadline: &Deadline,
+) -> Error {
+    let refused = Error::new(kind, message)
+        .with_status(head.status().as_u16())
+        .with_retry_after(retry_after(head.headers(), wall_clock()))
+        .with_headers(texts(head.headers()));
+    match body::read(head, stream, deadline).await {
+        Some(body) => refused.with_response(body),
+        None => refused,
     }
 }
 

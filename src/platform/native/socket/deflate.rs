@@ -4,8 +4,11 @@
 //! Compressed messages that come are inflated and handed on as one plain frame each; everything else passes as it is.
 //! Messages that go out are deflated before they are framed.
 
+mod agreed;
+
+pub(super) use agreed::{Agreed, OFFER};
+
 use super::frames::{header_len, payload_len};
-use crate::proto::{Error, ErrorKind};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use std::{
     io,
@@ -15,7 +18,6 @@ use std::{
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::tungstenite::{
     Bytes,
-    http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS},
     protocol::frame::{
         Frame, FrameHeader,
         coding::{Data, OpCode},
@@ -24,12 +26,6 @@ use tokio_tungstenite::tungstenite::{
 
 /// Whether there is compression in this build.
 pub(super) const IS_THERE: bool = true;
-
-/// What the client offers: any window the server likes for either side. It does not say `client_no_context_takeover`, which
-/// would be a promise to begin anew with each message whatever the server answers; one that wants it says so in its answer
-/// (RFC 7692, 7.1.1.2), and gets it. Autobahn's server answers so only to the promise: of its cases, 13.2, 13.5 and 13.6
-/// are therefore "unimplemented" here, and what they try is tested below.
-pub(super) const OFFER: HeaderValue = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
 
 /// What every compressed message ends with, and is sent without.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -46,47 +42,6 @@ const CONTROL: u8 = 0x08;
 
 /// A frame with a bit that only a compressed one may have.
 const NOT_ALLOWED: [u8; 2] = [LAST | COMPRESSED | 1, 0];
-
-/// What was agreed upon.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Agreed {
-    server_keeps: bool,
-    client_keeps: bool,
-    client_bits: u8,
-}
-
-impl Agreed {
-    /// What the server says to the offer: nothing, or how it will be.
-    pub(super) fn read(headers: &HeaderMap) -> Result<Option<Self>, Error> {
-        let wrong = || Error::new(ErrorKind::Protocol, "the server agreed to an extension that was not offered");
-        let mut all = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
-        let Some(value) = all.next() else { return Ok(None) };
-        let mut parts = value.to_str().map_err(|_| wrong())?.split(';').map(str::trim);
-        if parts.next() != Some("permessage-deflate") || all.next().is_some() {
-            return Err(wrong());
-        }
-        let mut agreed = Self { server_keeps: true, client_keeps: true, client_bits: 15 };
-        let mut seen = Vec::new();
-        for part in parts {
-            let (name, value) = match part.split_once('=') {
-                Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
-                None => (part, None),
-            };
-            let bits = || value.and_then(|bits| bits.parse().ok()).filter(|bits| (8..=15).contains(bits));
-            match (name, value) {
-                _ if seen.contains(&name) => return Err(wrong()),
-                ("server_no_context_takeover", None) => agreed.server_keeps = false,
-                ("client_no_context_takeover", None) => agreed.client_keeps = false,
-                // Our window is as large as any.
-                ("server_max_window_bits", Some(_)) => _ = bits().ok_or_else(wrong)?,
-                ("client_max_window_bits", Some(_)) => agreed.client_bits = bits().ok_or_else(wrong)?,
-                _ => return Err(wrong()),
-            }
-            seen.push(name);
-        }
-        Ok(Some(agreed))
-    }
-}
 
 /// Deflates what goes out.
 pub(super) struct Deflater {
@@ -329,7 +284,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    const AGREED: Agreed = Agreed { server_keeps: true, client_keeps: true, client_bits: 15 };
+    pub(super) const AGREED: Agreed = Agreed { server_keeps: true, client_keeps: true, client_bits: 15 };
 
     /// An inflater as a stream.
     struct Inflated<S>(Inflater, S);
@@ -408,31 +363,6 @@ mod tests {
         for frame in wrong {
             let got = inflated(AGREED, 1 << 20, frame).await;
             assert!(got[0] & (COMPRESSED | RESERVED) != 0, "{frame:?} → {got:?}");
-        }
-    }
-
-    #[test]
-    fn an_agreement_is_read_and_nothing_else_is_taken() {
-        let read = |value: &str| {
-            let value = HeaderValue::from_str(value).expect("a value");
-            Agreed::read(&HeaderMap::from_iter([(SEC_WEBSOCKET_EXTENSIONS, value)]))
-        };
-        assert_eq!(Agreed::read(&HeaderMap::new()).expect("no extension"), None);
-        assert_eq!(read("permessage-deflate").expect("agreed"), Some(AGREED));
-        let all = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
-                   server_max_window_bits=10; client_max_window_bits=\"9\"";
-        let agreed = Agreed { server_keeps: false, client_keeps: false, client_bits: 9 };
-        assert_eq!(read(all).expect("agreed"), Some(agreed));
-        let small = read("permessage-deflate; client_max_window_bits=8").expect("agreed").expect("an agreement");
-        assert!(Deflater::new(small, 0).is_none());
-        let more = ["x", "server_max_window_bits", "server_max_window_bits=7", "client_max_window_bits=16", "x=1"];
-        for more in
-            more.iter().chain(&["server_no_context_takeover=1", "client_max_window_bits=9; client_max_window_bits=9"])
-        {
-            assert_eq!(read(&format!("permessage-deflate; {more}")).unwrap_err().kind(), ErrorKind::Protocol, "{more}");
-        }
-        for other in ["", "x-webkit-deflate-frame", "permessage-deflate, permessage-deflate"] {
-            assert_eq!(read(other).unwrap_err().kind(), ErrorKind::Protocol, "{other}");
         }
     }
 }

@@ -1,54 +1,44 @@
 //! Dialling a native socket: the request, TCP, TLS and the WebSocket handshake. No error shows the URL.
 
 use super::{
-    answer,
+    body::Deadline,
     deflate::{self, Agreed},
-    head::Head,
+    handshake,
     proxy::Proxies,
-    tls::{self, Tls},
+    tls::Tls,
     wire::{Stream, Tcp},
 };
 use crate::proto::{DialRequest, Error, ErrorKind, Negotiated};
 use tokio::net::TcpStream;
-use tokio_tungstenite::{
-    client_async_with_config,
-    tungstenite::{
-        self,
-        client::IntoClientRequest,
-        error::{ProtocolError, SubProtocolError},
-        handshake::client::Request,
-        http::{
-            HeaderName, HeaderValue,
-            header::{CONNECTION, HOST, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
-        },
-        protocol::WebSocketConfig,
+use tokio_tungstenite::tungstenite::{
+    client::IntoClientRequest,
+    handshake::client::Request,
+    http::{
+        HeaderName, HeaderValue,
+        header::{CONNECTION, HOST, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
     },
 };
 
 pub(super) async fn dial(
     request: &DialRequest,
-    config: WebSocketConfig,
     tls: &Tls,
     proxies: &Proxies,
     compresses: bool,
 ) -> Result<(Stream, Option<Agreed>, Negotiated), Error> {
+    let deadline = Deadline::after(request.within);
     let mut http = http_request(request)?;
     if compresses {
         http.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, deflate::OFFER);
     }
     let (host, port, secure) = target(&http)?;
-    let tcp = Tcp::new(proxies.connect(&host, port, secure).await?);
-    let stream = match secure {
+    let tcp = Tcp::new(proxies.connect(&host, port, secure, &deadline).await?);
+    let mut stream = match secure {
         true => Stream::Tls(Box::new(tls.connect(host, tcp).await?)),
         false => Stream::Plain(tcp),
     };
-    let (socket, answer) =
-        client_async_with_config(http, Head::new(stream, "101"), Some(config)).await.map_err(handshake_error)?;
-    let told = |name: HeaderName| answer.headers().get(name)?.to_str().ok().map(Box::from);
-    let negotiated =
-        Negotiated { subprotocol: told(SEC_WEBSOCKET_PROTOCOL), extensions: told(SEC_WEBSOCKET_EXTENSIONS) };
-    let agreed = if compresses { Agreed::read(answer.headers())? } else { None };
-    Ok((socket.into_inner().inner, agreed, negotiated))
+    let answer = handshake::open(&mut stream, &http, &deadline).await?;
+    let agreed = Agreed::read(answer.headers())?;
+    Ok((stream, agreed, handshake::negotiated(&answer)))
 }
 
 /// A connection over TCP.
@@ -134,23 +124,4 @@ fn target(http: &Request) -> Result<(String, u16, bool), Error> {
         None => return Err(refused("the port is not a number up to 65535")),
     };
     Ok((authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(), port, secure))
-}
-
-/// Why TLS or the WebSocket handshake failed.
-fn handshake_error(error: tungstenite::Error) -> Error {
-    use tungstenite::Error as E;
-    match error {
-        E::Http(response) => answer::refusal(&response),
-        // A server may refuse our certificate after it has finished its part of the TLS handshake.
-        E::Io(error) if tls::is_tls(&error) => tls::failed(error),
-        E::Protocol(ProtocolError::SecWebSocketSubProtocolError(SubProtocolError::NoSubProtocol)) => {
-            Error::new(ErrorKind::Protocol, "the server accepted none of the offered subprotocols")
-        }
-        E::Protocol(ProtocolError::HandshakeIncomplete) | E::Io(_) | E::ConnectionClosed => {
-            Error::new(ErrorKind::Connect, "the connection broke during the handshake").with_source(error)
-        }
-        // The URL was looked at before; its errors may show it.
-        E::Url(_) => Error::wrong("url", "not a WebSocket URL"),
-        error => Error::new(ErrorKind::Protocol, "the server's answer is not a WebSocket handshake").with_source(error),
-    }
 }

@@ -1,134 +1,115 @@
-//! Reads the head of an HTTP answer and not one byte of what follows it: the WebSocket layer then begins with a buffer of
+//! Reads the head of an HTTP answer and not one byte of what follows it: the reader of frames then begins with a buffer of
 //! the wanted size, whatever the handshake needed, and all frames come from the same place. The same for a tunnel.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use httparse::{EMPTY_HEADER, ParserConfig};
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response, StatusCode, Version};
 
-/// A stream during the handshake.
-pub(super) struct Head<S> {
-    pub(super) inner: S,
-    /// How the status begins that lets the frames follow.
-    accepted: &'static str,
-    seen: Vec<u8>,
-    complete: bool,
+/// The head of an answer.
+pub(super) type Head = Response<()>;
+
+/// How many bytes the head of an answer may have, interim answers before it included.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// How every answer begins.
+const PROTOCOL: &[u8] = b"HTTP/1.";
+
+/// Why there is no head.
+pub(super) enum Unreadable {
+    /// The connection broke, or ended before all of it was there.
+    Broken(io::Error),
+    NotHttp,
+    TooLong,
 }
 
-impl<S> Head<S> {
-    pub(super) fn new(inner: S, accepted: &'static str) -> Self {
-        Self { inner, accepted, seen: Vec::new(), complete: false }
-    }
-
-    #[cfg_attr(not(feature = "proxy"), allow(dead_code))]
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// Whether the status is the one that was hoped for.
-    pub(super) fn is_accepted(&self) -> bool {
-        status(&self.seen).is_some_and(|status| status.starts_with(self.accepted.as_bytes()))
-    }
-
-    /// How many bytes may be read now: never more than the least that is missing. What follows an answer that switches
-    /// no protocol is the server's explanation, which belongs to it.
-    fn allowed(&self) -> usize {
-        match self.complete {
-            true if self.is_accepted() => 0,
-            true => usize::MAX,
-            false if self.seen.ends_with(b"\n") || self.seen.ends_with(b"\n\r") => 1,
-            false => 2,
+/// The head of the final answer. Interim ones are passed over (RFC 9110, 15.2); 101 is final.
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, Unreadable> {
+    let mut left = MAX_HEAD;
+    loop {
+        let bytes = bytes(stream, &mut left).await?;
+        let head = parse(&bytes).ok_or(Unreadable::NotHttp)?;
+        if !head.status().is_informational() || head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(head);
         }
     }
 }
 
-/// What follows the version in the first line of an answer.
-pub(super) fn status(answer: &[u8]) -> Option<&[u8]> {
-    let rest = answer.strip_prefix(b"HTTP/1.")?.get(1..)?;
-    rest.strip_prefix(b" ")
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Head<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let mut scratch = [0; 512];
-        let mut came = 0;
-        loop {
-            let most = buf.remaining().min(this.allowed()).min(scratch.len());
-            if most == 0 {
-                break;
-            }
-            let mut piece = ReadBuf::new(&mut scratch[..most]);
-            match Pin::new(&mut this.inner).poll_read(cx, &mut piece) {
-                // What has come already is dealt with first.
-                Poll::Pending if came > 0 => break,
-                read => ready!(read)?,
-            }
-            if piece.filled().is_empty() {
-                break;
-            }
-            came += piece.filled().len();
-            buf.put_slice(piece.filled());
-            if !this.complete {
-                this.seen.extend(piece.filled());
-                // Lines may end without a carriage return.
-                this.complete = this.seen.ends_with(b"\n\r\n") || this.seen.ends_with(b"\n\n");
-            }
+/// One head, up to the empty line that ends it.
+async fn bytes(stream: &mut (impl AsyncRead + Unpin), left: &mut usize) -> Result<Vec<u8>, Unreadable> {
+    let mut head = Vec::new();
+    // Lines may end without a carriage return.
+    while !head.ends_with(b"\n\r\n") && !head.ends_with(b"\n\n") {
+        // Never more than the least that is missing.
+        let missing = if head.ends_with(b"\n") || head.ends_with(b"\n\r") { 1 } else { 2 };
+        let mut piece = [0; 2];
+        let came = stream.read(&mut piece[..missing]).await.map_err(Unreadable::Broken)?;
+        if came == 0 {
+            return Err(Unreadable::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
-        Poll::Ready(Ok(()))
+        *left = left.checked_sub(came).ok_or(Unreadable::TooLong)?;
+        head.extend_from_slice(&piece[..came]);
+        // Empty lines may stand before it.
+        let empty = head.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        head.drain(..empty);
+        // One that speaks another protocol may wait for us.
+        let known = head.len().min(PROTOCOL.len());
+        if head[..known] != PROTOCOL[..known] {
+            return Err(Unreadable::NotHttp);
+        }
     }
+    Ok(head)
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Head<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, bytes)
+/// Lines that are no headers are left out, and a header that was folded is unfolded (RFC 9112, 5.2).
+fn parse(bytes: &[u8]) -> Option<Head> {
+    let mut lines = vec![EMPTY_HEADER; bytes.iter().filter(|byte| **byte == b'\n').count()];
+    let mut answer = httparse::Response::new(&mut lines);
+    let mut parser = ParserConfig::default();
+    parser
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    if !parser.parse_response(&mut answer, bytes).ok()?.is_complete() {
+        return None;
     }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    let mut head = Head::default();
+    *head.status_mut() = StatusCode::from_u16(answer.code?).ok()?;
+    *head.version_mut() = if answer.version? == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    for line in answer.headers {
+        let value: Vec<u8> =
+            line.value.iter().map(|byte| if byte.is_ascii_whitespace() { b' ' } else { *byte }).collect();
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(line.name.as_bytes()), HeaderValue::from_bytes(&value)) {
+            head.headers_mut().append(name, value);
+        }
     }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
-    }
+    Some(head)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
-    /// What is read of an answer that comes in pieces of this size, and what is left.
-    async fn read(answer: &str, size: usize) -> (String, String) {
-        let (mut write, inner) = duplex(1 << 16);
-        let mut head = Head::new(inner, "101");
-        let mut got = vec![0; 4096];
-        let mut len = 0;
-        for piece in answer.as_bytes().chunks(size) {
-            write.write_all(piece).await.expect("written");
-            if head.allowed() > 0 {
-                len += head.read(&mut got[len..]).await.expect("read");
-            }
-        }
-        drop(write);
-        let mut rest = String::new();
-        head.inner.read_to_string(&mut rest).await.expect("the rest");
-        got.truncate(len);
-        (String::from_utf8(got).expect("text"), rest)
-    }
+    use tokio::io::{AsyncWriteExt, duplex};
 
     #[tokio::test]
-    async fn what_follows_a_switch_is_left_and_what_follows_a_refusal_is_read() {
+    async fn what_follows_a_head_is_left() {
         for end in ["\r\n", "\n"] {
-            let switched = format!("HTTP/1.1 101 Switching{end}Upgrade: websocket{end}{end}");
-            let refused = format!("HTTP/1.1 503 Busy{end}A: b{end}{end}");
-            for size in [1, 2, 3, 7, 1000] {
-                let both = read(&format!("{switched}\n\nframes"), size).await;
-                assert_eq!(both, (switched.clone(), "\n\nframes".into()), "{size}");
-                let both = read(&format!("{refused}why"), size).await;
-                assert_eq!(both, (format!("{refused}why"), String::new()), "{size}");
+            let head = format!("HTTP/1.1 101 Switching{end}Upgrade: websocket{end}{end}");
+            for (before, size) in [("", 1), ("", 2), ("", 3), ("", 7), ("", 1000), ("\n", 2), ("\r\n\r\n", 3)] {
+                let (mut write, mut inner) = duplex(1);
+                let sent = format!("{before}{head}\n\nframes");
+                let writing = async move {
+                    for piece in sent.as_bytes().chunks(size) {
+                        write.write_all(piece).await.expect("written");
+                    }
+                };
+                let reading = async {
+                    let head = read(&mut inner).await;
+                    let mut rest = String::new();
+                    inner.read_to_string(&mut rest).await.expect("the rest");
+                    (head.ok().map(|head| head.headers().len()), rest)
+                };
+                assert_eq!(tokio::join!(writing, reading).1, (Some(1), "\n\nframes".into()), "{before:?} {size}");
             }
         }
     }

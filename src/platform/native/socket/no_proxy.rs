@@ -1,5 +1,6 @@
 //! Without the feature `proxy`: no connection goes through one, and whoever wants that is told.
 
+use super::body::Deadline;
 use crate::{
     platform::SocketOptions,
     proto::{Error, ErrorKind},
@@ -20,7 +21,7 @@ impl Proxies {
         Err(Error::new(ErrorKind::Unsupported, "everwire was built without its feature `proxy`").with_path(path))
     }
 
-    pub(super) async fn connect(&self, host: &str, port: u16, _: bool) -> Result<TcpStream, Error> {
+    pub(super) async fn connect(&self, host: &str, port: u16, _: bool, _: &Deadline) -> Result<TcpStream, Error> {
         super::dial::connect(host, port, "the server cannot be reached").await
     }
 }

@@ -1,21 +1,19 @@
 //! A tunnel through an HTTP proxy (`CONNECT`). Which proxy a destination needs, what `NO_PROXY` excepts and how the
 //! credentials are written is for `hyper-util`; its own tunnel tells no status but 407, so the few lines of that are here.
 
-use super::{answer, head::Head};
+use super::{
+    answer,
+    body::Deadline,
+    head::{self, Unreadable},
+};
 use crate::{
     platform::SocketOptions,
     proto::{Error, ErrorKind},
 };
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use std::sync::Arc;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use std::{io, sync::Arc};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_tungstenite::tungstenite::http::Uri;
-
-/// How long the head of a proxy's answer may be.
-const MAX_HEAD: usize = 16 * 1024;
 
 /// Which proxy to use, if any.
 #[derive(Clone)]
@@ -36,9 +34,15 @@ impl Proxies {
     }
 
     /// A connection to this place: straight, or through the proxy that it needs.
-    pub(super) async fn connect(&self, host: &str, port: u16, secure: bool) -> Result<TcpStream, Error> {
+    pub(super) async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        secure: bool,
+        deadline: &Deadline,
+    ) -> Result<TcpStream, Error> {
         match self.of(host, port, secure)? {
-            Some(proxy) => tunnel(&proxy, host, port).await,
+            Some(proxy) => tunnel(&proxy, host, port, deadline).await,
             None => super::dial::connect(host, port, "the server cannot be reached").await,
         }
     }
@@ -69,11 +73,11 @@ fn wrong(message: &'static str) -> Error {
     Error::wrong("proxy", message)
 }
 
-async fn tunnel(proxy: &Intercept, host: &str, port: u16) -> Result<TcpStream, Error> {
+async fn tunnel(proxy: &Intercept, host: &str, port: u16, deadline: &Deadline) -> Result<TcpStream, Error> {
     let (Some(at), default) = (proxy.uri().host(), 80) else { return Err(wrong(ONLY_HTTP)) };
     let at = at.trim_start_matches('[').trim_end_matches(']');
     let proxy_port = proxy.uri().port_u16().unwrap_or(default);
-    let tcp = super::dial::connect(at, proxy_port, "the proxy cannot be reached").await?;
+    let mut tcp = super::dial::connect(at, proxy_port, "the proxy cannot be reached").await?;
     let place = authority(host, port);
     let mut request = ["CONNECT ", &place, " HTTP/1.1\r\nHost: ", &place, "\r\n"].concat().into_bytes();
     if let Some(credentials) = proxy.basic_auth() {
@@ -83,19 +87,20 @@ async fn tunnel(proxy: &Intercept, host: &str, port: u16) -> Result<TcpStream, E
     }
     request.extend_from_slice(b"\r\n");
     let broken = |error| Error::new(ErrorKind::Connect, "the connection to the proxy broke").with_source(error);
+    // A proxy may refuse before it has read all: then it is the answer that counts, and not the failure to write.
+    let _ = tcp.write_all(&request).await;
     // What follows its answer is the server's.
-    let mut head = Head::new(tcp, "2");
-    head.inner.write_all(&request).await.map_err(broken)?;
-    let mut answer = Vec::new();
-    while !head.is_complete() {
-        if head.read_buf(&mut answer).await.map_err(broken)? == 0 {
+    let head = match head::read(&mut tcp).await {
+        Ok(head) if head.status().is_success() => return Ok(tcp),
+        Ok(head) => head,
+        Err(Unreadable::Broken(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(Error::new(ErrorKind::Connect, "the proxy closed the connection without an answer"));
         }
-        if answer.len() > MAX_HEAD {
-            return Err(Error::new(ErrorKind::Proxy, "the proxy's answer is too long"));
-        }
-    }
-    if head.is_accepted() { Ok(head.inner) } else { Err(answer::of_proxy(&answer)) }
+        Err(Unreadable::Broken(error)) => return Err(broken(error)),
+        Err(Unreadable::NotHttp) => return Err(Error::new(ErrorKind::Proxy, "the proxy did not answer with HTTP")),
+        Err(Unreadable::TooLong) => return Err(Error::new(ErrorKind::Proxy, "the proxy's answer is too long")),
+    };
+    Err(answer::refusal(ErrorKind::Proxy, "the proxy refused the tunnel", &head, tcp, deadline).await)
 }
 
 fn authority(host: &str, port: u16) -> String {

@@ -22,6 +22,7 @@ use tokio_tungstenite::{
 
 mod autobahn;
 mod dialling;
+mod handshake;
 mod tls;
 
 type Server = WebSocketStream<TcpStream>;
@@ -33,7 +34,13 @@ fn connector() -> SocketConnector {
 }
 
 fn request(url: String) -> DialRequest {
-    DialRequest { shown_url: url.clone(), url, protocols: Vec::new(), headers: Vec::new() }
+    DialRequest {
+        shown_url: url.clone(),
+        url,
+        protocols: Vec::new(),
+        headers: Vec::new(),
+        within: Duration::from_secs(10),
+    }
 }
 
 /// A client socket and the server's end of it.
