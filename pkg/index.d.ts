@@ -54,7 +54,10 @@ export interface Options {
   url?: string | URL | undefined;
   /** What the server speaks: a built-in dialect, or a description of another. Default: `stream`. */
   dialect?: 'stream' | 'stream-v1' | 'everwire' | 'envelope' | 'openai-realtime-browser' | 'raw' | Dialect | undefined;
-  /** A token, or a function that fetches one. Only a function can refresh a token that has expired. */
+  /**
+   * A token, or a function that fetches one. Only a function can refresh a token that has expired. One that throws is asked again;
+   * what it throws with the `code` `signed-out` (`new EverwireError('signed-out')`) ends the client at once, connected or not.
+   */
   token?: string | (() => string | Promise<string>) | undefined;
   /** The values for the dialect's `${placeholders}`, such as `api_key` and `user_id`. */
   params?: Record<string, unknown> | undefined;
@@ -261,7 +264,7 @@ export interface Reconnect {
 
 /** Why a client ended. */
 export interface Cause {
-  type: 'by-user' | 'dropped' | 'by-server' | 'refused' | 'token-expired' | 'exhausted' | 'fatal';
+  type: 'by-user' | 'dropped' | 'by-server' | 'refused' | 'token-expired' | 'signed-out' | 'exhausted' | 'fatal';
   message: string;
   error?: EverwireError;
 }
@@ -298,6 +301,7 @@ export type ErrorCode =
   | 'auth'
   | 'server'
   | 'token'
+  | 'signed-out'
   | 'protocol'
   | 'decode'
   | 'too-large'
@@ -309,7 +313,8 @@ export type ErrorCode =
 
 /** Every error of everwire. Its text never contains a token. */
 export declare class EverwireError extends Error {
-  private constructor();
+  /** For a token function whose user is signed out to throw; all others are made by everwire. */
+  constructor(code: 'signed-out', message?: string);
   readonly name: 'EverwireError';
   /** What kind of error it is. */
   readonly code: ErrorCode;

@@ -148,3 +148,12 @@ fn a_client_that_is_dropped_says_goodbye() {
     let frame = closed.recv_timeout(Duration::from_secs(20)).expect("a close frame");
     assert_eq!(frame, Some((1000, "client disconnect".to_owned())));
 }
+
+// S0-13
+#[test]
+fn a_provider_that_says_signed_out_is_the_error_of_connect() {
+    let signed_out = || async { Err(Error::signed_out("good bye")) };
+    let builder = everwire::Client::builder(Dialect::stream()).url("http://127.0.0.1:9").token_provider(signed_out);
+    let error = Client::connect(builder.param("api_key", "key").param("user_id", "alice")).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::SignedOut, "good bye"));
+}

@@ -309,6 +309,12 @@ async fn the_token_command_is_run_for_every_fetch() {
     let output = finish(listen(&running).args(["--token-command", "exit 7", "--max-attempts", "1"])).await;
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stderr(&output).contains("token command"), "{}", stderr(&output));
+
+    // One that says that the user is signed out is not run again.
+    let script = format!("echo x >> {}; exit 77", runs.display());
+    let output = finish(listen(&running).args(["--token-command", &script])).await;
+    assert_eq!((output.status.code(), fs::read_to_string(&runs).unwrap().lines().count()), (Some(3), 4));
+    assert!(stderr(&output).contains("signed out"), "{}", stderr(&output));
 }
 
 #[tokio::test]

@@ -211,7 +211,8 @@ pub(crate) struct ConnectArgs {
     /// The token. It cannot be refreshed, and others on this machine may see it here: prefer the variable
     #[arg(long, env = "EVERWIRE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
-    /// A shell command that prints a token; run again whenever a fresh one is needed. It wins over --token
+    /// A shell command that prints a token; run again whenever a fresh one is needed. It wins over --token. Exit status 77 means
+    /// signed out: it is not run again
     #[arg(long, value_name = "COMMAND")]
     pub(crate) token_command: Option<String>,
     /// A header for the handshake. Repeatable

@@ -88,7 +88,7 @@ impl Failure {
     pub(crate) fn of_cause(cause: &Cause) -> Result<(), Self> {
         let Some(error) = cause.error() else { return Ok(()) };
         let code = match cause {
-            Cause::Refused(_) | Cause::TokenExpired(_) => 3,
+            Cause::Refused(_) | Cause::TokenExpired(_) | Cause::SignedOut(_) => 3,
             Cause::ByServer(_) => 4,
             _ => code(error),
         };
@@ -125,7 +125,7 @@ impl From<Error> for Failure {
 fn code(error: &Error) -> u8 {
     match error.kind() {
         ErrorKind::Config | ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
-        ErrorKind::Auth | ErrorKind::Token => 3,
+        ErrorKind::Auth | ErrorKind::Token | ErrorKind::SignedOut => 3,
         ErrorKind::Handshake if matches!(error.status(), Some(401 | 403)) => 3,
         _ => 4,
     }

@@ -13,6 +13,9 @@ use tokio::{
 /// The most that is read of what the command prints, in bytes.
 const MAX_OUTPUT: u64 = 64 * 1024;
 
+/// How a command ends that has no token because the user is signed out: "permission denied" of `sysexits.h`.
+const SIGNED_OUT: i32 = 77;
+
 /// Runs the command. Its stderr is the user's to read; its stdout is never shown; its stdin is empty, as the program's own may be
 /// full of messages.
 pub(crate) async fn run(command: String) -> Result<String, Error> {
@@ -28,6 +31,9 @@ pub(crate) async fn run(command: String) -> Result<String, Error> {
         return Err(failed(format!("the token command printed more than {MAX_OUTPUT} bytes")));
     };
     running.has_ended();
+    if status.code() == Some(SIGNED_OUT) {
+        return Err(Error::signed_out(format!("the token command ended with {status}")));
+    }
     if !status.success() {
         return Err(failed(format!("the token command failed: {status}")));
     }

@@ -100,7 +100,7 @@ impl ClientBuilder {
     /// The provider is never asked twice at once. One that fails or takes longer than [`token_timeout`](Self::token_timeout)
     /// is asked again after the same back-off as a failed dial, and counts as a failed try; ahead of the end it is asked
     /// again while time is left. An error that is not retryable (such as [`ErrorKind::Auth`]) ends the client before it
-    /// is connected, and the renewals once it is. A token is kept across failed dials, and not dialled with when it has ended.
+    /// is connected, and the renewals once it is; [`Error::signed_out`] ends it at once in either case. A token is kept across failed dials, and not dialled with when it has ended.
     pub fn token_provider<F, Fut>(mut self, provider: F) -> Self
     where
         F: Fn() -> Fut + MaybeSend + MaybeSync + 'static,

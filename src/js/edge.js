@@ -76,18 +76,18 @@ export class Edge {
     return this.#given[name] !== undefined;
   }
 
-  /** Calls the token function; tells whether it failed, and its token or what it threw. */
+  /** Calls the token function; tells its token, or what it threw: 1 if it failed, 2 if the user is signed out. */
   async ask(done) {
-    let failed = false;
+    let failed = 0;
     let value;
     try {
       value = await this.#given.token();
     } catch (error) {
-      failed = true;
+      failed = error?.code === 'signed-out' ? 2 : 1;
       value = error;
     }
     try {
-      done(Number(failed), value);
+      done(failed, value);
     } catch {
       // Nobody waits any more.
     }

@@ -2,7 +2,7 @@
 
 /** An error of everwire. `code` says what kind it is. */
 export class EverwireError extends Error {
-  constructor(code, message, retryable, details) {
+  constructor(code, message, retryable = false, details = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     delete details.cause;
     Object.assign(this, { code, retryable }, details);

@@ -175,12 +175,18 @@ fn dialect(fields: &mut Fields<'_>) -> Result<Dialect, Error> {
     }
 }
 
+/// What `ask` tells of a user who is signed out.
+const SIGNED_OUT: u32 = 2;
+
 /// A token of the user's function.
 async fn ask(edge: Rc<Edge>) -> Result<String, Error> {
     let bell = Bell::new();
     edge.ask(bell.as_js());
     let (failed, value) = poll_fn(|cx| bell.poll(cx)).await;
     match value.as_string() {
+        _ if failed == SIGNED_OUT => {
+            Err(thrown(ErrorKind::SignedOut, "the token function says that the user is signed out", Kept::new(&value)))
+        }
         _ if failed != 0 => Err(thrown(ErrorKind::Token, "the token function failed", Kept::new(&value))),
         None => Err(Error::new(ErrorKind::Token, "the token function gave no string")),
         Some(token) => Ok(token),

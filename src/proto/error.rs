@@ -28,6 +28,9 @@ pub enum ErrorKind {
     Server,
     /// The token provider failed.
     Token,
+    /// The token provider says that the user is signed out, so that there will be no token: the client ends. Made by
+    /// [`Error::signed_out`].
+    SignedOut,
     /// The peer broke the WebSocket protocol.
     Protocol,
     /// A message was not what it should be: bad JSON, or a document that does not fit the wanted type.
@@ -58,6 +61,7 @@ impl ErrorKind {
             ErrorKind::Auth => "auth",
             ErrorKind::Server => "server",
             ErrorKind::Token => "token",
+            ErrorKind::SignedOut => "signed-out",
             ErrorKind::Protocol => "protocol",
             ErrorKind::Decode => "decode",
             ErrorKind::TooLarge => "too-large",
@@ -93,6 +97,12 @@ impl Error {
     /// An error of this kind. The message must not contain a secret.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::of(kind, message.into())
+    }
+
+    /// What a token provider answers when the user is signed out: nothing is tried again, and the client ends with
+    /// [`Cause::SignedOut`](super::Cause::SignedOut); one that is connected closes at once. The message must not contain a secret.
+    pub fn signed_out(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::SignedOut, message)
     }
 
     fn of(kind: ErrorKind, message: Cow<'static, str>) -> Self {

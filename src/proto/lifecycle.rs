@@ -257,6 +257,8 @@ pub enum Cause {
     Refused(Error),
     /// The token is not accepted, and there is no provider to get another.
     TokenExpired(Error),
+    /// The token provider says that the user is signed out ([`Error::signed_out`]).
+    SignedOut(Error),
     /// Every try that `max_attempts` allows has failed; this is the last failure.
     Exhausted(Error),
     /// Something that trying again would not mend, such as a parameter that the dialect lacks.
@@ -272,6 +274,7 @@ impl Cause {
             Cause::ByServer(_) => "by-server",
             Cause::Refused(_) => "refused",
             Cause::TokenExpired(_) => "token-expired",
+            Cause::SignedOut(_) => "signed-out",
             Cause::Exhausted(_) => "exhausted",
             Cause::Fatal(_) => "fatal",
         }
@@ -284,6 +287,7 @@ impl Cause {
             Cause::ByServer(error)
             | Cause::Refused(error)
             | Cause::TokenExpired(error)
+            | Cause::SignedOut(error)
             | Cause::Exhausted(error)
             | Cause::Fatal(error) => Some(error),
         }
@@ -297,6 +301,7 @@ impl Cause {
             Cause::ByServer(_) => "closed by the server",
             Cause::Refused(_) => "refused by the server",
             Cause::TokenExpired(_) => "the token is not accepted and cannot be refreshed",
+            Cause::SignedOut(_) => "signed out",
             Cause::Exhausted(_) => "every try failed",
             Cause::Fatal(_) => "cannot go on",
         };

@@ -101,6 +101,30 @@ async fn a_provider_that_fails_panics_or_hangs_is_asked_again() {
     assert_eq!((first["token"].as_str(), asked.load(Ordering::Relaxed)), (Some("good"), 4));
 }
 
+// S0-13: the socket is closed at once, and nothing is tried again.
+#[tokio::test]
+async fn a_provider_that_says_signed_out_ends_a_client_that_is_connected() {
+    let server = Server::start().await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let builder = server.builder().token_provider(move || {
+        let first = counter.fetch_add(1, Ordering::Relaxed) == 0;
+        let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        async move {
+            match first {
+                true => Ok(jwt(&serde_json::json!({"iat": now, "exp": now + 2}))),
+                false => Err(Error::signed_out("good bye")),
+            }
+        }
+    });
+    let (client, mut peer) = server.connect(builder).await;
+    let ended = soon(async { futures::join!(peer.close_frame(), client.closed()) }).await;
+    let (Some((1000, _)), Cause::SignedOut(error)) = &ended else { panic!("{ended:?}") };
+    assert_eq!((error.kind(), error.message(), error.is_retryable()), (ErrorKind::SignedOut, "good bye", false));
+    assert_eq!((client.state(), asked.load(Ordering::Relaxed), client.stats().dials), (State::Failed, 2, 1));
+    assert_eq!(client.ready().await.unwrap_err().kind(), ErrorKind::SignedOut);
+}
+
 // N-8, pitfall 5: whoever waits is told, with the cause.
 #[tokio::test]
 async fn every_waiter_is_told_when_the_tries_are_spent() {

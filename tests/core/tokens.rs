@@ -167,6 +167,69 @@ fn a_provider_that_refuses_is_not_asked_again_while_connected() {
     assert_eq!((bed.session.state(), bed.session.next_timeout()), (State::Connected, None));
 }
 
+/// The provider says that the user is signed out.
+fn signed_out(bed: &mut Bed, generation: u64) -> Vec<Did> {
+    bed.give(Input::Token { generation, result: Err(Error::signed_out("no user")) });
+    bed.drain()
+}
+
+// S0-13: before the first dial, when the server wants another token, and ahead of the end of a token while connected.
+#[test]
+fn signed_out_ends_the_client_at_once() {
+    let over = |bed: &mut Bed, did: &[Did]| {
+        assert_eq!(ended(did), Some("signed-out"), "{did:?}");
+        assert!(!did.iter().any(|did| matches!(did, Did::BackingOff(..) | Did::Error(_))), "{did:?}");
+        let error = bed.last_error.as_ref().expect("an error");
+        assert_eq!((error.kind(), error.is_retryable(), error.message()), (ErrorKind::SignedOut, false, "no user"));
+        assert_eq!((bed.session.state(), bed.session.next_timeout()), (State::Failed, None));
+        // The user may sign in and connect anew: a token is asked for.
+        bed.give(Input::Connect);
+        assert!(matches!(bed.drain().last(), Some(Did::FetchToken(_))));
+    };
+    let mut bed = Bed::new(settings(true));
+    bed.give(Input::Connect);
+    bed.drain();
+    let did = signed_out(&mut bed, 1);
+    over(&mut bed, &did);
+
+    let mut dialect = json!({"name": "t", "first_frame": {"token": "${token}"}});
+    dialect["errors"] = json!({"types": ["error"], "default": "refresh"});
+    let dialect = Dialect::from_json(&dialect.to_string()).unwrap();
+    let mut bed = connected(Settings { dialect: dialect.into(), reconnect: true, ..settings(false) }, 0);
+    bed.text(1, r#"{"type":"error"}"#);
+    assert_eq!(bed.next_timer().last(), Some(&Did::FetchToken(2)));
+    bed.give(send("1"));
+    let did = signed_out(&mut bed, 2);
+    assert!(did.contains(&Did::Settled(1, ErrorKind::Closed)), "{did:?}");
+    over(&mut bed, &did);
+
+    let mut bed = connected(settings(true), 0);
+    bed.pass(Duration::from_secs(541));
+    let did = signed_out(&mut bed, 1);
+    assert!(did.contains(&Did::Abort(1)) && did.contains(&Did::Disconnected), "{did:?}");
+    over(&mut bed, &did);
+}
+
+// A session of the server belongs to the user: who signs in next must not go on with it.
+#[test]
+fn signed_out_leaves_nothing_to_resume() {
+    let mut settings = Settings { token: TokenSource::Provider, ..Settings::new(Dialect::everwire(), url()) };
+    settings.params.insert("user_id", json!("alice").into());
+    let mut bed = Bed::new(settings);
+    bed.give(Input::Connect);
+    bed.drain();
+    bed.token(1, &token(0));
+    bed.give(Input::Opened { generation: 1 });
+    bed.text(1, r#"{"type":"wire.hello","session":"s","resumed":false,"last":0}"#);
+    bed.text(1, r#"{"type":"a","seq":1}"#);
+    assert_eq!(bed.session.resume_point().and_then(|point| point.session).as_deref(), Some("s"));
+    while !bed.pass(Duration::from_secs(20)).contains(&Did::FetchToken(1)) {
+        bed.text(1, r#"{"type":"wire.pong"}"#);
+    }
+    signed_out(&mut bed, 1);
+    assert_eq!(bed.session.resume_point(), Some(Default::default()));
+}
+
 // N-3, pitfall 12: a renewal ends with its connection.
 #[test]
 fn a_renewal_ends_with_its_connection() {

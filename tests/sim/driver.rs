@@ -280,7 +280,7 @@ impl World {
             }
             // The session is left, and the next one begins anew.
             Lifecycle::Closed(Cause::ByUser) => self.listener.anew |= self.for_good,
-            Lifecycle::Closed(Cause::Dropped | Cause::ByServer(_)) => self.listener.anew = true,
+            Lifecycle::Closed(Cause::Dropped | Cause::ByServer(_) | Cause::SignedOut(_)) => self.listener.anew = true,
             Lifecycle::Overflow { dropped, .. } => seen.overflows += dropped,
             _ => {}
         }

@@ -207,8 +207,13 @@ impl World {
         let result = match token {
             Some(number) if self.random.chance(50) => Ok(server::jwt(number, self.now, end)),
             Some(number) => Ok(server::token(number, end)),
+            None if self.random.chance(25) => Err(Error::signed_out("no user")),
             None => Err(Error::new(ErrorKind::Token, "no")),
         };
+        let signed_out = !stale && matches!(&result, Err(error) if error.kind() == ErrorKind::SignedOut);
+        if signed_out {
+            self.rules.token = None;
+        }
         // A renewal that fails leaves the token that there is.
         if let (false, Some(number), Ok(text)) = (stale, token, &result) {
             let dated = text.starts_with("e30.");
@@ -218,6 +223,7 @@ impl World {
         }
         self.tell_time(seen);
         self.fact(generation, stale, Input::Token { generation, result: result.map(Secret::from) }, seen);
+        self.rules.check(!signed_out || self.rules.state.is_end(), "(7) a user who is signed out is not the end");
     }
 
     /// The client writes a frame.

@@ -90,7 +90,8 @@ impl Seen {
             settled.iter().all(|kind| self.settled.get(kind).is_some_and(|count| *count > schedules / 5)),
             "{self:?}"
         );
-        let wanted = ["by-user", "dropped", "by-server", "refused", "token-expired", "exhausted", "fatal"];
+        let wanted =
+            ["by-user", "dropped", "by-server", "refused", "token-expired", "signed-out", "exhausted", "fatal"];
         assert!(
             wanted.iter().all(|cause| self.ends.get(cause).is_some_and(|count| *count > schedules / 1_000)),
             "{self:?}"

@@ -312,6 +312,33 @@ test('a token function that throws or gives no string is a typed error with its 
   assert.deepEqual(errors.map(({ code, cause }) => [code, cause]), [['token', 'no session'], ['token', 'refused'], ['token', undefined]]);
 });
 
+test('a token function that says signed out ends the client at once, connected or not, with that cause', async (t) => {
+  const seen = await inPage(t, async ({ createClient, EverwireError }, options) => {
+    const part = (value) => btoa(JSON.stringify(value)).replace(/=+$/, '');
+    const now = Math.floor(Date.now() / 1000);
+    const short = `${part({})}.${part({ user_id: 'alice', iat: now, exp: now + 2 })}.c2ln`;
+    // Before the first dial; when the server wants another token; ahead of the end of a token while connected.
+    return Promise.all([[], ['expired'], [short]].map(async (tokens, place) => {
+      let calls = 0;
+      const thrown = place === 1 ? { code: 'signed-out' } : new EverwireError('signed-out', 'good bye');
+      const client = await createClient({ ...options, backoffBase: 10, token: async () => {
+        if (calls++ < tokens.length) return tokens[calls - 1];
+        throw thrown;
+      } });
+      const steps = [];
+      client.onLifecycle(({ type }) => steps.push(type));
+      const error = await client.connect().then(() => undefined, (error) => error);
+      const { type, error: cause } = await client.closed;
+      const fine = error === undefined ? steps.includes('connected') : error.code === 'signed-out' && !error.retryable;
+      return [calls, type, cause.code, cause.cause === thrown, fine, client.state, steps.at(-1), thrown.retryable, client.stats().errors];
+    }));
+  }, options(t.peer));
+  const wanted = (calls, retryable) => [calls, 'signed-out', 'signed-out', true, true, 'failed', 'closed', retryable, 0];
+  assert.deepEqual(seen, [wanted(1, false), wanted(2, undefined), wanted(2, false)]);
+  const { auth, closed } = await t.peer.until((all) => all.at(-1).auth?.token.startsWith('e30') && all.at(-1).closed && all.at(-1));
+  assert.deepEqual([auth.token.length > 40, closed.code ?? closed], [true, 1000]);
+});
+
 test('a wrong hello is an authentication error that carries the answer', async (t) => {
   const seen = await inPage(t, async ({ connect }, options) => {
     try {

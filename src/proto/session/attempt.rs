@@ -6,7 +6,7 @@ use super::super::{
     dialect::Action,
     error::{Error, ErrorKind},
     json::Json,
-    lifecycle::{BreakerState, Lifecycle, Side},
+    lifecycle::{BreakerState, Cause, Lifecycle, Side},
     message::{CloseInfo, DialRequest, Negotiated, Payload},
     secret::Secret,
     state::State,
@@ -97,6 +97,11 @@ impl<P: Payload> Session<P> {
     pub(super) fn token_failed(&mut self, error: Error) {
         self.fetching = false;
         self.timers.stop(Timer::Token);
+        if error.kind() == ErrorKind::SignedOut {
+            self.tokens.discard(false);
+            self.lose(error.clone(), 1000, "client disconnect");
+            return self.end(Cause::SignedOut(error));
+        }
         if self.link == Link::Token {
             // What is still under way must not answer any more.
             let action = if error.is_retryable() { Action::Retry } else { Action::Fatal };

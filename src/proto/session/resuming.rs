@@ -236,7 +236,7 @@ impl<P: Payload> Session<P> {
     pub(super) fn leave_session(&mut self, cause: &Cause) {
         let is_over = match cause {
             Cause::ByUser => self.for_good,
-            Cause::Dropped | Cause::ByServer(_) => true,
+            Cause::Dropped | Cause::ByServer(_) | Cause::SignedOut(_) => true,
             _ => false,
         };
         if let Some(resume) = self.resume.as_mut().filter(|_| is_over)

@@ -79,6 +79,7 @@ export async function lifecycle(): Promise<void> {
   try {
     await client.connect();
   } catch (error) {
+    if (error instanceof EverwireError && error.code === 'signed-out') throw new EverwireError('signed-out', error.message);
     if (error instanceof EverwireError && error.code === 'auth') console.log(error.serverCode, error.cause);
   }
 }

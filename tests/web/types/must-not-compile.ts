@@ -49,8 +49,8 @@ await client.close('bye');
 if (client.state === 'open') await client.ready();
 // @ts-expect-error options are needed
 await createClient();
-// @ts-expect-error errors are made by everwire alone
-new EverwireError();
+// @ts-expect-error one error alone is for others to make
+new EverwireError('auth', 'no');
 // @ts-expect-error no such code
 if ((await client.closed).error?.code === 'oops') await client.close();
 // @ts-expect-error no such type
