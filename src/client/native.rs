@@ -37,7 +37,8 @@ impl ClientBuilder {
     }
 
     /// Goes through the proxy that the environment names, read once by `build`: `HTTPS_PROXY` for `wss`, `HTTP_PROXY` for
-    /// `ws`, else `ALL_PROXY`, but not to the hosts and networks of `NO_PROXY` (also in lower case). By default the
+    /// `ws`, else `ALL_PROXY`, but not to the hosts and networks of `NO_PROXY` (also in lower case): domains with all below them,
+    /// addresses, networks such as `10.0.0.0/8`, each for one port with `:443` behind it, or `*` for everything. By default the
     /// environment does not count. Native only, and with the feature `proxy`.
     pub fn proxy_from_env(mut self) -> Self {
         self.socket.options.proxy_from_env();

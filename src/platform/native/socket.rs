@@ -6,6 +6,8 @@ mod buffer;
 #[cfg_attr(not(feature = "deflate"), path = "socket/no_deflate.rs")]
 mod deflate;
 mod dial;
+#[cfg(feature = "proxy")]
+mod environment;
 mod failure;
 mod frames;
 mod handshake;
@@ -16,6 +18,7 @@ mod queue;
 mod reader;
 #[cfg(test)]
 mod script;
+mod tcp;
 mod tls;
 mod wire;
 

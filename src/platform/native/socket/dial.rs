@@ -9,7 +9,6 @@ use super::{
     wire::{Stream, Tcp},
 };
 use crate::proto::{DialRequest, Error, ErrorKind, Negotiated};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{
     client::IntoClientRequest,
     handshake::client::Request,
@@ -39,15 +38,6 @@ pub(super) async fn dial(
     let answer = handshake::open(&mut stream, &http, &deadline).await?;
     let agreed = Agreed::read(answer.headers())?;
     Ok((stream, agreed, handshake::negotiated(&answer)))
-}
-
-/// A connection over TCP.
-pub(super) async fn connect(host: &str, port: u16, unreachable: &'static str) -> Result<TcpStream, Error> {
-    let failed = |message, error| Error::new(ErrorKind::Connect, message).with_source(error);
-    let tcp = TcpStream::connect((host, port)).await.map_err(|error| failed(unreachable, error))?;
-    // Small messages must not wait for the acknowledgement of the one before.
-    tcp.set_nodelay(true).map_err(|error| failed("the socket cannot be set up", error))?;
-    Ok(tcp)
 }
 
 fn http_request(request: &DialRequest) -> Result<Request, Error> {

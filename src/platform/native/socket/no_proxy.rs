@@ -22,6 +22,6 @@ impl Proxies {
     }
 
     pub(super) async fn connect(&self, host: &str, port: u16, _: bool, _: &Deadline) -> Result<TcpStream, Error> {
-        super::dial::connect(host, port, "the server cannot be reached").await
+        super::tcp::connect(host, port, "the server cannot be reached").await
     }
 }

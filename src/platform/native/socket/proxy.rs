@@ -1,9 +1,10 @@
-//! A tunnel through an HTTP proxy (`CONNECT`). Which proxy a destination needs, what `NO_PROXY` excepts and how the
-//! credentials are written is for `hyper-util`; its own tunnel tells no status but 407, so the few lines of that are here.
+//! A tunnel through an HTTP proxy (`CONNECT`). Which proxy a destination needs and how the credentials are written is for
+//! `hyper-util`; its own tunnel tells no status but 407, so the few lines of that are here.
 
 use super::{
     answer,
     body::Deadline,
+    environment::Environment,
     head::{self, Unreadable},
 };
 use crate::{
@@ -17,20 +18,26 @@ use tokio_tungstenite::tungstenite::http::Uri;
 
 /// Which proxy to use, if any.
 #[derive(Clone)]
-pub(super) struct Proxies(Option<Arc<Matcher>>);
+pub(super) struct Proxies(Option<Arc<Source>>);
+
+/// Where it is said.
+enum Source {
+    Given(Box<Matcher>),
+    Environment(Box<Environment>),
+}
 
 impl Proxies {
     /// Fails with [`ErrorKind::Config`] if the given proxy is none. What the environment says is looked at once, here.
     pub(super) fn new(options: &SocketOptions) -> Result<Self, Error> {
-        let matcher = match &options.proxy {
+        let source = match &options.proxy {
             Some(url) => {
                 check(url)?;
-                Some(Matcher::builder().all(url.as_str()).build())
+                Some(Source::Given(Box::new(Matcher::builder().all(url.as_str()).build())))
             }
-            None if options.proxy_from_env => Some(Matcher::from_env()),
+            None if options.proxy_from_env => Some(Source::Environment(Box::new(Environment::read()))),
             None => None,
         };
-        Ok(Self(matcher.map(Arc::new)))
+        Ok(Self(source.map(Arc::new)))
     }
 
     /// A connection to this place: straight, or through the proxy that it needs.
@@ -43,16 +50,20 @@ impl Proxies {
     ) -> Result<TcpStream, Error> {
         match self.of(host, port, secure)? {
             Some(proxy) => tunnel(&proxy, host, port, deadline).await,
-            None => super::dial::connect(host, port, "the server cannot be reached").await,
+            None => super::tcp::connect(host, port, "the server cannot be reached").await,
         }
     }
 
     fn of(&self, host: &str, port: u16, secure: bool) -> Result<Option<Intercept>, Error> {
-        let Some(matcher) = &self.0 else { return Ok(None) };
+        let Some(source) = &self.0 else { return Ok(None) };
         let scheme = if secure { "https" } else { "http" };
         let place = Uri::builder().scheme(scheme).authority(authority(host, port)).path_and_query("/").build();
         let place = place.map_err(|_| Error::wrong("url", "the host cannot be written in a request to a proxy"))?;
-        match matcher.intercept(&place) {
+        let proxy = match &**source {
+            Source::Given(matcher) => matcher.intercept(&place),
+            Source::Environment(environment) => environment.intercept(&place, port),
+        };
+        match proxy {
             // Only the environment can name one of these.
             Some(proxy) if proxy.uri().scheme_str() != Some("http") => Err(wrong(ONLY_HTTP)),
             proxy => Ok(proxy),
@@ -77,7 +88,7 @@ async fn tunnel(proxy: &Intercept, host: &str, port: u16, deadline: &Deadline) -
     let (Some(at), default) = (proxy.uri().host(), 80) else { return Err(wrong(ONLY_HTTP)) };
     let at = at.trim_start_matches('[').trim_end_matches(']');
     let proxy_port = proxy.uri().port_u16().unwrap_or(default);
-    let mut tcp = super::dial::connect(at, proxy_port, "the proxy cannot be reached").await?;
+    let mut tcp = super::tcp::connect(at, proxy_port, "the proxy cannot be reached").await?;
     let place = authority(host, port);
     let mut request = ["CONNECT ", &place, " HTTP/1.1\r\nHost: ", &place, "\r\n"].concat().into_bytes();
     if let Some(credentials) = proxy.basic_auth() {
