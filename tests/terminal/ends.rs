@@ -214,7 +214,8 @@ async fn a_signal_ends_a_program_that_waits_for_a_pipe() {
 async fn a_reader_that_does_not_read_holds_up_neither_the_first_signal_nor_the_second() {
     for signals in [1, 2] {
         let far_end = FarEnd::new().await;
-        let child = everwire(&["listen", &far_end.url, "--dialect", "raw"]).spawn().unwrap();
+        let args = ["listen", &far_end.url, "--dialect", "raw", "--close-timeout", "200ms"];
+        let child = everwire(&args).spawn().unwrap();
         let mut socket = far_end.accept().await;
         // More than all buffers hold: it reads no more.
         let flood = frame(TEXT, &[b'x'; 1000]).repeat(1000);
@@ -279,7 +280,8 @@ fn send_to_server(url: &str, messages: usize) -> tokio::process::Child {
 async fn an_output_that_cannot_be_written_is_a_local_error() {
     let far_end = FarEnd::new().await;
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let child = everwire(&["listen", &far_end.url, "--dialect", "raw", "-q"]).stdout(full).spawn().unwrap();
+    let args = ["listen", &far_end.url, "--dialect", "raw", "-q", "--close-timeout", "200ms"];
+    let child = everwire(&args).stdout(full).spawn().unwrap();
     let mut socket = far_end.accept().await;
     socket.text("one").await;
     let closes = async {

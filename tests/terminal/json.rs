@@ -41,6 +41,8 @@ async fn the_shape_of_a_message_depends_on_its_grammar_alone() {
         socket.send(TEXT, message.as_bytes()).await;
     }
     socket.send(BINARY, &[0, 255]).await;
+    assert_eq!(socket.close_code().await, 1000);
+    drop(socket);
     let run = ended(child).await;
     assert_eq!(run.code(), Some(0), "{run:?}");
     let lines: Vec<_> = run.stdout.lines().collect();

@@ -98,6 +98,8 @@ async fn a_slow_reader_gets_everything() {
         }
     };
     tokio::join!(serve, read);
+    assert_eq!(socket.close_code().await, 1000);
+    drop(socket);
     assert_eq!(ended(child).await.code(), Some(0));
 }
 
