@@ -168,6 +168,35 @@ async fn a_token_command_may_speak_but_neither_reads_stdin_nor_floods_the_progra
     assert!(run.stderr.contains("more than"), "{run:?}");
 }
 
+/// A library that takes the place of the system's resolver, which then never answers. The compiler that links Rust makes it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+async fn dead_resolver() -> std::path::PathBuf {
+    let (source, library) = (path("resolver.c"), path("resolver.so"));
+    fs::write(&source, "#include <unistd.h>\nint getaddrinfo() { for (;;) pause(); }\n").unwrap();
+    let mut cc = Command::new("cc");
+    let built = cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().await.unwrap();
+    assert!(built.success());
+    library
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[tokio::test]
+async fn a_resolver_that_does_not_answer_holds_up_neither_a_signal_nor_the_last_try() {
+    let resolver = dead_resolver().await;
+    for command in ["listen", "send"] {
+        let args = [command, "ws://dead.example", "--dialect", "raw", "--open-timeout"];
+        let mut child = everwire(&[&args[..], &["60s"]].concat()).env("LD_PRELOAD", &resolver).spawn().unwrap();
+        told(&mut child, "connecting to").await;
+        signal(&child, INTERRUPT);
+        assert_eq!(ended(child).await.code(), Some(0), "{command}");
+        let mut command = everwire(&[&args[..], &["200ms", "--no-reconnect"]].concat());
+        command.env("LD_PRELOAD", &resolver);
+        let run = finish(command).await;
+        assert_eq!(run.code(), Some(4), "{run:?}");
+        assert!(run.stderr.ends_with("the connection could not be opened in time\n"), "{run:?}");
+    }
+}
+
 // Until the program has read what it needs, a signal has the effect that it has on any program.
 #[tokio::test]
 async fn a_signal_ends_a_program_that_waits_for_a_pipe() {
