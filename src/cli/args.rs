@@ -68,7 +68,8 @@ const EVENTS_LONG: &str = "The file with the events to replay, as JSON: [{\"name
 const JSON: &str = "Print each event as one line of JSON";
 const JSON_LONG: &str = "Print each event as one line of JSON: a message that is JSON as it came, any other text as {\"type\": \"unknown\", \
                          \"text\": \"…\"}, a binary one as {\"type\": \"unknown\", \"bytes\": [0, 255]}. What happens to the connection is \
-                         told on stderr, as lines of JSON too";
+                         told on stderr, as lines of JSON too; one that tells of an error has the members error, kind and, where \
+                         known, causes, code, status, location, retry_after, close_code, close_reason and response";
 
 #[derive(Args)]
 #[command(after_help = exit::OF_SERVE)]

@@ -33,7 +33,7 @@ pub(crate) const OF_PROGRAM: &str =
     exit_codes!("done, or ended by the user (Ctrl-C, SIGTERM)", local, usage, rejected, lost, unprinted, signal);
 pub(crate) const OF_SERVE: &str = exit_codes!("ended by the user (Ctrl-C, SIGTERM)", local, usage, signal);
 pub(crate) const OF_DEMO: &str =
-    exit_codes!("ended by the user (Ctrl-C, SIGTERM), or done (--seconds)", local, usage, lost, signal);
+    exit_codes!("ended by the user (Ctrl-C, SIGTERM), or done (--seconds)", local, usage, lost, unprinted, signal);
 pub(crate) const OF_LISTEN: &str = exit_codes!(
     "ended by the user (Ctrl-C, SIGTERM), or done (--count, --seconds)",
     local,
@@ -55,7 +55,7 @@ pub(crate) const OF_SEND: &str = exit_codes!(
 pub(crate) const OF_PRINTING: &str = exit_codes!("printed", local, usage);
 
 /// A failure that ends the program.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
     message: String,
@@ -79,7 +79,7 @@ impl Failure {
         Self::new(2, message.into())
     }
 
-    /// Events came that nobody has read.
+    /// Events were received that could not be printed.
     pub(crate) fn unprinted(message: impl Into<String>) -> Self {
         Self::new(5, message.into())
     }

@@ -31,9 +31,10 @@ pub(crate) fn named(error: &Error) -> String {
     };
     // Settings stand between backticks.
     for (index, part) in rest.split('`').enumerate() {
-        match option(part).filter(|_| index % 2 == 1) {
-            Some(option) => named.push_str(&option),
-            None if index % 2 == 1 => named.extend(["`", part, "`"]),
+        let is_setting = index % 2 == 1;
+        match is_setting.then(|| option(part)) {
+            Some(Some(option)) => named.push_str(&option),
+            Some(None) => named.extend(["`", part, "`"]),
             None => named.push_str(part),
         }
     }
@@ -47,6 +48,9 @@ pub(crate) fn of(setting: &str) -> String {
 
 /// The option that sets this, if there is one.
 fn option(setting: &str) -> Option<String> {
+    if setting.is_empty() {
+        return None;
+    }
     if let Some((_, option)) = OPTIONS.iter().find(|(name, _)| *name == setting) {
         return Some((*option).to_owned());
     }

@@ -4,6 +4,7 @@ use crate::{output::Output, tap::Tap, writer::Stopped};
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// Prints what comes out of a tap.
 pub(crate) struct Printer {
     output: Output,
     tap: Tap,
@@ -31,7 +32,7 @@ impl Printer {
 
     /// Prints the next event; `false` if none came in this time, or none will come. Dropping the future loses none.
     pub(crate) async fn next(&mut self, within: Duration) -> Result<bool, Stopped> {
-        // Room first: an event that was taken is printed at once. A slow output is no slow server.
+        // Room first: an event that was taken is printed at once, and the time does not count while the output is slow.
         let room = self.output.room().await?;
         let ignored = &self.ignored;
         let next = async {

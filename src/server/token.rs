@@ -103,7 +103,7 @@ impl Claims {
         match &self.user_id {
             Some(owner) if owner == user_id => Ok(()),
             Some(_) => refuse(Refusal::AUTH_FAILED, "the token belongs to another user"),
-            None => refuse(Refusal::AUTH_FAILED, "the token names no user_id"),
+            None => refuse(Refusal::AUTH_FAILED, "the token has no user_id"),
         }
     }
 }

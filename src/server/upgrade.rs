@@ -57,12 +57,12 @@ impl Upgrade {
             || !lists(header::CONNECTION, "upgrade")
             || !lists(header::UPGRADE, "websocket")
         {
-            return Err(NotAnUpgrade(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket\n"));
+            return Err(NotAnUpgrade(StatusCode::UPGRADE_REQUIRED, "this address expects a WebSocket handshake\n"));
         }
         if !lists(header::SEC_WEBSOCKET_VERSION, "13") {
             return Err(NotAnUpgrade(
                 StatusCode::UPGRADE_REQUIRED,
-                "only version 13 of the WebSocket protocol is spoken here\n",
+                "only version 13 of the WebSocket protocol is supported\n",
             ));
         }
         let key = key(headers).ok_or(NotAnUpgrade(
