@@ -68,7 +68,7 @@ async fn next(socket: &mut Socket) -> Incoming<Payload> {
 
 async fn end(socket: &mut Socket) -> CloseInfo {
     loop {
-        if let Incoming::Closed(info) = next(socket).await {
+        if let Incoming::Closed(info) = next_message(socket).await {
             return info;
         }
     }
@@ -115,8 +115,8 @@ async fn text_and_binary_go_both_ways_in_order() {
     });
     client.send("grüße".into()).expect("taken");
     client.send(vec![0, 255].into()).expect("taken");
-    assert_eq!(text_of(next(&mut client).await), "grüße");
-    match next(&mut client).await {
+    assert_eq!(text_of(next_message(&mut client).await), "grüße");
+    match next_message(&mut client).await {
         Incoming::Message(event) => assert!(event.is_binary() && event.bytes() == [0, 255]),
         _ => panic!("a binary message"),
     }
@@ -215,7 +215,7 @@ async fn a_message_over_the_limit_ends_the_connection_with_1009_that_the_peer_se
 async fn a_message_of_just_the_limit_is_taken() {
     let (mut client, mut server) = pair().await;
     let server = serve(async move { server.send(Wire::binary(vec![7; LIMIT])).await.map(|()| server) });
-    match next(&mut client).await {
+    match next_message(&mut client).await {
         Incoming::Message(event) => assert_eq!(event.bytes().len(), LIMIT),
         _ => panic!("a message"),
     }
@@ -286,7 +286,7 @@ async fn a_peer_that_does_not_read_stops_our_writing_not_our_reading() {
     });
     assert_eq!(refused.await.kind(), ErrorKind::Overflow);
     server.send("still here".into()).await.expect("sent");
-    assert_eq!(text_of(next(&mut client).await), "still here");
+    assert_eq!(text_of(next_message(&mut client).await), "still here");
     // Once the peer reads again, everything arrives whole and in order.
     let server = serve(async move {
         let mut count = 0;
@@ -365,7 +365,7 @@ async fn the_buffer_follows_what_comes_and_nothing_is_lost() {
     assert!(!client.reader.buffer().is_large());
     let (mut got, mut was_large) = (0, false);
     while got < FLOOD {
-        if let Incoming::Message(event) = next(&mut client).await {
+        if let Incoming::Message(event) = next_message(&mut client).await {
             assert_eq!(event.text(), Some(text(got).as_str()));
             got += 1;
             if got % 100 == 0 {
@@ -404,7 +404,7 @@ async fn a_buffer_of_a_wanted_size_is_left_alone() {
         });
         let mut client = SocketConnector::new(config).expect("a connector").dial(request(url)).await.expect("a socket");
         let mut got = 0;
-        while let Incoming::Message(_) = next(&mut client).await {
+        while let Incoming::Message(_) = next_message(&mut client).await {
             got += 1;
         }
         assert_eq!((got, client.reader.buffer().is_large()), (500, false));
@@ -444,7 +444,7 @@ async fn a_compressed_message_beyond_the_limit_is_refused_and_one_within_it_arri
     let mut config = SocketConfig::new(LIMIT);
     config.options.compression(true);
     let mut client = SocketConnector::new(config).expect("a connector").dial(request(url)).await.expect("a socket");
-    assert_eq!(text_of(next(&mut client).await).len(), LIMIT);
+    assert_eq!(text_of(next_message(&mut client).await).len(), LIMIT);
     let ended = end(&mut client).await;
     assert_eq!(ended.error.map(|error| error.kind()), Some(ErrorKind::TooLarge));
     let (offered, (code, _)) = server.await.expect("the server");

@@ -88,7 +88,7 @@ async fn open(url: String, compression: bool) -> Socket {
 
 async fn ask(url: String) -> String {
     let mut socket = open(url, false).await;
-    let answer = text_of(next(&mut socket).await);
+    let answer = text_of(next_message(&mut socket).await);
     end(&mut socket).await;
     answer
 }
@@ -97,7 +97,7 @@ async fn ask(url: String) -> String {
 async fn echo(url: String, compression: bool) {
     let mut socket = open(url, compression).await;
     loop {
-        let answer = match next(&mut socket).await {
+        let answer = match next_message(&mut socket).await {
             Incoming::Message(event) => match event.text() {
                 Some(text) => Message::from(text),
                 None => event.bytes().to_vec().into(),

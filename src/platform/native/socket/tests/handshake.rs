@@ -66,7 +66,7 @@ const NEEDED: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket
 async fn assert_opens(pieces: &[&str], protocols: &[&str], compresses: bool) -> Negotiated {
     let dialled = dial(server(pieces, Then::Stay).await, protocols, compresses).await;
     let mut socket = dialled.unwrap_or_else(|error| panic!("{pieces:?}: {error:?}"));
-    assert_eq!(text_of(next(&mut socket).await), "hi", "{pieces:?}");
+    assert_eq!(text_of(next_message(&mut socket).await), "hi", "{pieces:?}");
     socket.negotiated()
 }
 

@@ -38,7 +38,7 @@ fn assert_refused(dialled: Result<Socket, Error>) {
 #[tokio::test]
 async fn a_server_whose_root_is_trusted_is_reached() {
     let mut socket = dial("localhost", true).await.expect("a socket");
-    assert_eq!(text_of(next(&mut socket).await), "welcome");
+    assert_eq!(text_of(next_message(&mut socket).await), "welcome");
     socket.close(1000, "");
     assert_eq!(end(&mut socket).await.code, Some(1000));
 }
