@@ -1,7 +1,7 @@
 // The pitfalls of `docs/PITFALLS.md` that a page can fall into, in a real browser. Others are in the files they belong to.
 import { createServer, connect as dial } from 'node:net';
 import { launchBare } from './bare.mjs';
-import { assert, inPage, options, test } from './harness.mjs';
+import { MINE, assert, inPage, options, test } from './harness.mjs';
 
 const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
@@ -198,4 +198,23 @@ test('a tab that crashes takes nobody with it, and connects anew when it is load
     await connectIn(again, options(t.peer));
     assert.deepEqual([await again.run(() => globalThis.client.state), await other.run(() => globalThis.client.state)], ['connected', 'connected']);
   });
+});
+
+test('S0-10: a server that ends each connection after the hello, here by a message over the limit, is given up', async (t) => {
+  const hello = '{"type":"hi","id":"c"}';
+  const dialects = {
+    'with a hello': { ...MINE, first_frame: { cmd: 'emit', frames: [hello, JSON.stringify('x'.repeat(2_000))] } },
+    'without one': { name: 'bare', first_frame: { cmd: 'large', size: 2_000 } },
+  };
+  for (const [what, dialect] of Object.entries(dialects)) {
+    const before = t.peer.connections.length;
+    const seen = await inPage(t, async ({ createClient }, given) => {
+      const client = await createClient({ maxMessageSize: 1_000, backoffBase: 10, backoffCap: 20, ...given });
+      client.connect().catch(() => {});
+      const { type, error } = await client.closed;
+      return { type, code: error.code, connects: client.stats().connects };
+    }, { url: t.peer.ws, dialect });
+    assert.deepEqual(seen, { type: 'exhausted', code: 'too-large', connects: 5 }, what);
+    assert.equal(t.peer.connections.length - before, 5, what);
+  }
 });
