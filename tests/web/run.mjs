@@ -10,6 +10,7 @@ import './package.test.mjs';
 import './foreign.test.mjs';
 import './backpressure.test.mjs';
 import './edge.test.mjs';
+import './far-ends.test.mjs';
 import './firefox.test.mjs';
 import './life.test.mjs';
 import './memory.test.mjs';

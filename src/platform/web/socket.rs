@@ -25,11 +25,11 @@ use web_sys::WebSocket;
 
 #[wasm_bindgen(module = "/src/platform/web/glue.js")]
 extern "C" {
-    /// Makes a socket, perhaps of another class; where that is refused: whether the URL or a subprotocol is wrong.
+    /// Makes a socket, perhaps of another class; where that fails: why, after a blank if trying again may help.
     #[wasm_bindgen(js_name = openSocket)]
     fn open(given: &JsValue, url: &str, protocols: &Array) -> JsValue;
 
-    /// Tells of the opening by a zero, and of the end by its code and reason.
+    /// Tells of the opening by a zero, and of the end by its code and reason, or by what went wrong.
     #[wasm_bindgen(js_name = watchSocket)]
     fn watch(socket: &WebSocket, tell: &JsValue);
 
@@ -195,10 +195,10 @@ impl<P: FromBrowser> Socket<P> {
         if shared.opened {
             return Poll::Ready(Ok(()));
         }
-        if shared.end.is_some() {
-            // The browser hides the reason from the page, on purpose.
-            let message = "the connection could not be made (a browser does not tell why; see its console)";
-            return Poll::Ready(Err(Error::new(ErrorKind::Connect, message)));
+        if let Some(end) = &shared.end {
+            // A browser hides the reason from the page, on purpose.
+            let why = if end.reason.is_empty() { "a browser does not tell why; see its console" } else { &end.reason };
+            return Poll::Ready(Err(because(ErrorKind::Connect, NOT_MADE, why)));
         }
         shared.wait(cx);
         Poll::Pending
@@ -298,7 +298,9 @@ impl<H> Handlers<H> {
                 // 1006 is the browser's word for "no close frame came".
                 let code = Some(code as u16).filter(|code| *code != 1006);
                 let reason = reason.as_string().unwrap_or_default();
-                shared.borrow_mut().end(CloseInfo { code, reason, error: None });
+                let broke = code.is_none() && !reason.is_empty();
+                let error = broke.then(|| because(ErrorKind::Closed, "the connection broke", &reason));
+                shared.borrow_mut().end(CloseInfo { code, reason, error });
             }
             wake(&shared);
         });
@@ -381,11 +383,17 @@ fn construct<P: FromBrowser>(request: &DialRequest, reader: &P::Reader) -> Resul
         protocols.push(&protocol.into());
     }
     let made = open(&P::given(reader), &request.url, &protocols);
-    match made.as_bool() {
-        None => Ok(made.unchecked_into()),
-        Some(true) => Err(Error::new(ErrorKind::Config, "the browser refuses the URL or a subprotocol")),
-        Some(false) => Err(Error::new(ErrorKind::Connect, "the browser does not allow this connection")),
-    }
+    let Some(why) = made.as_string() else { return Ok(made.unchecked_into()) };
+    let kind = if why.starts_with(' ') { ErrorKind::Connect } else { ErrorKind::Config };
+    Err(because(kind, NOT_MADE, why.trim_ascii_start()))
+}
+
+const NOT_MADE: &str = "the connection could not be made";
+
+/// What happened, with the reason that the socket gave.
+#[inline(never)]
+fn because(kind: ErrorKind, what: &str, why: &str) -> Error {
+    Error::new(kind, [what, ": ", why].concat())
 }
 
 /// What a browser cannot do, and what to do instead.
