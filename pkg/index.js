@@ -34,6 +34,7 @@ async function createCore(options) {
   const calls = places.map(([name, place]) => [name, (...given) => place.listener(...given)]);
   const edge = new Edge({ WebSocket: socket, ...Object.fromEntries(calls) });
   const core = new Core(text, edge);
+  edge.wake = weakly(core, wake);
   const { listeners, channelField } = edge;
   Object.assign(core, { listeners, channelField });
   return [core, places.map(([, place]) => place)];
@@ -50,11 +51,23 @@ export const internals = { createCore, begun, connected };
 
 let loading;
 function load() {
-  loading ??= init({ module_or_path: new URL('./dist/everwire_bg.wasm', import.meta.url) }).catch((cause) => {
+  loading ??= loaded().catch((cause) => {
     loading = undefined;
-    throw new EverwireError('load', 'the WebAssembly module could not be loaded', true, { cause });
+    throw cause;
   });
   return loading;
+}
+
+async function loaded() {
+  let from;
+  try {
+    from = new URL('./dist/everwire_bg.wasm', import.meta.url);
+    await init({ module_or_path: from });
+  } catch (cause) {
+    const where = from instanceof URL ? ` from ${from}: put everwire_bg.wasm there, or` : ':';
+    const message = `the WebAssembly module could not be loaded${where} import everwire/inline (${cause.message})`;
+    throw new EverwireError('load', message, true, { cause });
+  }
 }
 
 /** How the parts of a listener's life are known to each other. */
@@ -177,20 +190,24 @@ class Client extends Source {
     for (const [place, { listener }] of this.#functions) place.listener = resting ? undefined : listener;
   }
 
-  async send(message, { signal, ...options } = {}) {
-    const bytes = encode(message);
-    return this.#withdrawable(signal, (done) => this.#core.send(bytes, optional(options), done));
+  send(message, { signal, ...options } = {}) {
+    return attempted(() => {
+      const bytes = encode(message);
+      return this.#withdrawable(signal, (done) => this.#core.send(bytes, optional(options), done));
+    });
   }
 
-  async request(message, { timeout = 10_000, signal } = {}) {
-    if (!(timeout > 0)) throw new EverwireError('invalid-input', 'timeout: must be more than 0', false, { path: 'timeout' });
-    const text = json(message, 'invalid-input', 'the request ', {});
-    return this.#withdrawable(signal, (done) => this.#core.request(text, timeout, done));
+  request(message, { timeout = 10_000, signal } = {}) {
+    return attempted(() => {
+      if (!(timeout > 0)) throw new EverwireError('invalid-input', 'timeout: must be more than 0', false, { path: 'timeout' });
+      const text = json(message, 'invalid-input', 'the request ', {});
+      return this.#withdrawable(signal, (done) => this.#core.request(text, timeout, done));
+    });
   }
 
   #withdrawable(signal, ask) {
     signal?.throwIfAborted();
-    return new Promise((resolve, reject) => {
+    return unheard(new Promise((resolve, reject) => {
       const id = ask((error, value) => {
         signal?.removeEventListener('abort', abort);
         if (error === undefined) resolve(value);
@@ -201,7 +218,7 @@ class Client extends Source {
         reject(signal.reason);
       };
       signal?.addEventListener('abort', abort, { once: true });
-    });
+    }));
   }
 
   // everything
@@ -402,15 +419,17 @@ class Channels {
     const channels = new Map();
     const off = this.#client.on(pattern, (event, type) => {
       const failed = [];
+      const promises = [];
       for (const { listener } of channels.get(this.#of(event)) ?? []) {
         try {
-          listener?.(event, type);
+          promises.push(listener?.(event, type));
         } catch (error) {
           failed.push(error);
         }
       }
       // All were called; the client tells what they threw.
       if (failed.length > 0) throw failed.length > 1 ? new AggregateError(failed) : failed[0];
+      return promises.some((promise) => promise?.then) ? Promise.all(promises) : undefined;
     });
     const route = { channels, off };
     this.#routes.set(pattern, route);
@@ -488,6 +507,7 @@ function weakly(thing, act) {
 // A function that is made where the thing is known would keep it.
 const call = (run) => run();
 const close = (client) => client.close();
+const wake = (core) => core.wake();
 
 /** Whether an entry calls this function, be it by way of `once`. */
 function calls({ listener: own }, listener) {
@@ -497,6 +517,21 @@ function calls({ listener: own }, listener) {
 function callable(listener) {
   if (typeof listener === 'function') return listener;
   throw new EverwireError('invalid-input', 'a listener must be a function', false, {});
+}
+
+/** A promise that may fail without ending a program in Node where nobody awaits it: what ends a client is told by its life cycle. */
+function unheard(promise) {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** What a function gives; where it throws, a promise that is rejected. */
+function attempted(run) {
+  try {
+    return run();
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /** A promise of what a function tells later: an error, or a value. */

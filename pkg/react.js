@@ -34,7 +34,8 @@ export function useClient(create, deps = []) {
 /** The client of a component that comes back at once; else a new one. */
 function take(lease, create, deps) {
   const last = lease.current;
-  if (last?.leaving !== undefined && last.deps.every((dep, place) => Object.is(dep, deps[place]))) {
+  // A function that was edited is another one: hot reload keeps the component, and runs its effects again.
+  if (last?.leaving !== undefined && last.create === create && last.deps.every((dep, place) => Object.is(dep, deps[place]))) {
     clearTimeout(last.leaving);
     last.leaving = undefined;
     return last;
@@ -42,6 +43,7 @@ function take(lease, create, deps) {
   const made = Promise.resolve().then(create);
   lease.current = {
     made,
+    create,
     deps,
     leaving: undefined,
     leave() {

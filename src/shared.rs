@@ -214,7 +214,7 @@ impl Shared {
     pub(crate) fn connect(&self, state: State) -> Result<(), Error> {
         let mut inbox = lock(&self.inbox);
         if inbox.connecting || !state.is_end() {
-            return Err(in_use(state));
+            return Err(in_use(if inbox.connecting { State::Connecting } else { state }));
         }
         if inbox.ended {
             return Err(gone());

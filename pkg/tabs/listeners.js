@@ -14,7 +14,8 @@ export function deliver(listeners, [type, data], wrong) {
       if (type !== 'unknown') return wrong(new EverwireError('decode', 'an event is not JSON', false, {}));
     }
   }
-  for (const cause of call(places, event, type)) wrong(new EverwireError('listener', 'a listener threw', false, { cause }));
+  const threw = (cause) => wrong(new EverwireError('listener', 'a listener threw', false, { cause }));
+  call(places, event, type, threw).forEach(threw);
 }
 
 /** What another tab is told of an error. Its cause, which anybody may have thrown, stays where it is. */

@@ -36,12 +36,12 @@ impl Dispatch<JsPayload> for JsDispatch {
         match self.0.deliver(payload.into_place()) {
             DELIVERED => {}
             NOT_JSON => failures.push(Error::new(ErrorKind::Decode, "an event is not JSON")),
-            threw => {
-                for _ in 0..threw {
-                    failures.push(thrown(ErrorKind::Listener, "a listener threw", Kept::of(take_thrown())));
-                }
-            }
+            threw => note(threw, failures),
         }
+    }
+
+    fn end_of_round(&mut self, failures: &mut Vec<Error>) {
+        note(self.0.rejected(), failures);
     }
 
     fn reply(&mut self, id: u64, answer: Result<JsPayload, Error>) -> Option<Result<JsPayload, Error>> {
@@ -59,5 +59,12 @@ impl Dispatch<JsPayload> for JsDispatch {
 
     fn lifecycle(&mut self, step: &Lifecycle) {
         values::lifecycle(&self.0, step);
+    }
+}
+
+/// So many listeners threw.
+fn note(threw: i32, failures: &mut Vec<Error>) {
+    for _ in 0..threw {
+        failures.push(thrown(ErrorKind::Listener, "a listener threw", Kept::of(take_thrown())));
     }
 }

@@ -63,6 +63,12 @@ export class Edge {
   /** Until when the events of which socket may pass the session by, and how many have, their bytes, and when the last one came. */
   #until = 0;
   #passing;
+  /** What was thrown by async listeners since the module last asked. */
+  #rejected = [];
+  #late = (error) => {
+    this.#rejected.push(error);
+    this.wake?.();
+  };
   #passed = [0, 0, 0];
 
   /** `given` are the functions among the options: `token`, `sequence`, `onResume`, and `WebSocket` for another than the page's own. */
@@ -212,6 +218,11 @@ export class Edge {
     return failures.length;
   }
 
+  /** How many async listeners threw since the last time. */
+  rejected() {
+    return this.#rejected.splice(0).map((error) => thrown.push(keepValue(error))).length;
+  }
+
   /** Calls the listeners of a message, which is parsed if it was not yet and they want it so. What they threw; nothing if it is no JSON. */
   #give(type, message, document) {
     const places = this.listeners.of(type);
@@ -222,7 +233,7 @@ export class Edge {
     } catch {
       return undefined;
     }
-    return call(places, event, type);
+    return call(places, event, type, this.#late);
   }
 
   /** Tells a step of the life cycle: its type, two texts, two numbers, and an error. */

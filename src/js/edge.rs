@@ -45,6 +45,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn deliver(this: &Edge, place: u32) -> i32;
 
+    /// How many async listeners threw since the last time.
+    #[wasm_bindgen(method)]
+    pub(super) fn rejected(this: &Edge) -> i32;
+
     #[wasm_bindgen(method)]
     pub(super) fn step(
         this: &Edge,

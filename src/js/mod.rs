@@ -110,6 +110,11 @@ impl JsClient {
         Ok(number as f64)
     }
 
+    /// A listener has left something for the driver to tell.
+    pub fn wake(&self) {
+        self.handle.waker().wake();
+    }
+
     /// Takes back a message that is not written yet, or waits for a reply no more.
     pub fn withdraw(&self, id: f64) {
         self.edge.forgo(id);

@@ -161,3 +161,23 @@ inReact('wrong options go to the error boundary', ({ h, mount, createClient, use
   await shows(t, 'config nonsense', 'thrown');
   assert.equal(sockets().length, 0);
 });
+
+inReact('a component that is kept while its function is another, as hot reload keeps it, has a client with the new options', (kit, options) => {
+  const { h, mount, createClient, useClient, Activity, flushSync } = kit;
+  const Owner = ({ user }) => h(State, { client: useClient(() => createClient({ ...options, params: { ...options.params, user_id: user } })) });
+  const app = mount(({ user, mode }) => h(Activity, { mode }, h(Owner, { user })), { user: 'alice', mode: 'visible' });
+  // Its effects are taken back and done again at once.
+  globalThis.edit = () => {
+    flushSync(() => app.render({ user: 'alice', mode: 'hidden' }));
+    flushSync(() => app.render({ user: 'bob', mode: 'visible' }));
+  };
+}, async (t, connections) => {
+  const of = (id) => t.peer.until(() => connections().find(({ auth }) => auth?.user_details.id === id));
+  const alice = await of('alice');
+  await shows(t, 'connected');
+  await t.page.evaluate(() => globalThis.edit());
+  await of('bob');
+  await shows(t, 'connected');
+  await t.peer.until(() => alice.closed);
+  assert.equal(connections().length, 2);
+});

@@ -13,6 +13,7 @@ import './edge.test.mjs';
 import './far-ends.test.mjs';
 import './firefox.test.mjs';
 import './life.test.mjs';
+import './manners.test.mjs';
 import './memory.test.mjs';
 import './page.test.mjs';
 import './packaging.test.mjs';
