@@ -287,6 +287,7 @@ export type Lifecycle =
   | { type: 'replay-completed'; mode: 'sequence' | 'full-buffer'; count: number; duration: number }
   /** Events are lost, from this number on; without `to` nobody knows up to which one. A tab that was away counts what the others heard. */
   | { type: 'gap'; from: number; to?: number }
+  /** A queue was full; `outbox-bytes` is the outbox where not the messages but their bytes are too many, and counts in bytes. */
   | { type: 'overflow'; queue: string; capacity: number; dropped: number; policy: string }
   | { type: 'clamped'; setting: string; asked: number; used: number }
   | { type: 'closed'; cause: Cause };
@@ -382,8 +383,8 @@ export interface Client<Events extends object = AnyEvents> extends Source<Events
   /** Calls a function for every step in the life of the connection. Gives back a function that ends this. */
   onLifecycle(listener: (step: Lifecycle) => void): () => void;
   /**
-   * Sends a message: text and bytes as they are, everything else as JSON. Without a connection it waits for one in the outbox.
-   * Settles when the browser has taken it.
+   * Sends a message: text and bytes as they are, everything else as JSON. Without a connection it waits for one in the outbox,
+   * before `connect` too (do not await it there). Settles when the browser has taken it.
    */
   send(message: string | ArrayBuffer | ArrayBufferView | object | number | boolean | null, options?: SendOptions): Promise<void>;
   /**

@@ -18,9 +18,10 @@ export class Sends {
     let units = 0;
     for (const send of this.#all.values()) units += send.size;
     let error = against;
-    if (!error && (this.#all.size >= MOST || (units > 0 && units + size > MOST_UNITS))) {
+    const many = this.#all.size >= MOST ? 'messages' : units > 0 && units + size > MOST_UNITS ? 'bytes' : undefined;
+    if (!error && many) {
       this.overflows += 1;
-      error = new EverwireError('overflow', 'too many messages wait to be sent', true, {});
+      error = new EverwireError('overflow', `too many ${many} wait to be sent`, true, {});
     }
     if (error) queueMicrotask(() => done(error)); // never at once, as a core does
     else this.#all.set(id, { id, call, size, done, posted: false, taken: false, place: undefined });

@@ -92,7 +92,12 @@ export class Tab {
   }
 
   connect() {
-    if (this.#wanted) throw new EverwireError('invalid-state', `the client is ${this.#state} already; close it first`, false, {});
+    if (this.#wanted) {
+      // The state does not show yet what has not begun.
+      const state = /idle|closed|failed/.test(this.#state) ? 'connecting' : this.#state;
+      const what = state === 'disconnecting' ? '; wait until it has closed' : ' already; close it first';
+      throw new EverwireError('invalid-state', `the client is ${state}${what}`, false, {});
+    }
     this.#end = undefined;
     this.#told = { ...this.#told, log: [] };
     this.#wanted = new AbortController();
@@ -133,7 +138,7 @@ export class Tab {
   }
 
   #accept(call, done) {
-    const against = !this.#wanted || this.#state === 'disconnecting' ? closed('the client is not connected') : undefined;
+    const against = this.#end || this.#state === 'disconnecting' ? closed(`cannot send: the client is ${this.#state}`) : undefined;
     const id = this.#sends.add(call, done, against);
     this.#forward();
     return id;

@@ -220,7 +220,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How messages wait while there is no connection, and while the socket has no room. Default: 1000 messages and 1 MiB,
+    /// How messages wait before there is a connection, while it is lost, and while the socket has no room. Default: 1000 messages and 1 MiB,
     /// what is beyond is refused, and no time to live. [`OutboxRule::OFF`]: they do not wait, they fail.
     pub fn outbox(mut self, rule: OutboxRule) -> Self {
         self.settings.outbox = rule;

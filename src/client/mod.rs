@@ -92,14 +92,15 @@ impl Client {
     }
 
     /// Sends a message: text, bytes or a JSON value. Settles when it is handed to the socket of an authenticated
-    /// connection; until there is one it waits in the outbox, in order ([`ClientBuilder::outbox`]). What a socket that was
-    /// lost had taken counts as sent: only the server could know.
+    /// connection; until there is one it waits in the outbox, in order ([`ClientBuilder::outbox`]), before the first
+    /// [`connect`](Self::connect) too: do not await it there. What a socket that was lost had taken counts as sent: only the
+    /// server could know.
     ///
     /// Dropping the future withdraws the message if it is not written yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) before [`connect`](Self::connect), after the end, and when the end
-    /// comes first; `Overflow` when the outbox is full, `Timeout` when the outbox gives messages a time to live.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) after the end, and when the end comes first; `Overflow` when the
+    /// outbox is full, `Timeout` when the outbox gives messages a time to live.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         self.handle.send_with(message.into(), SendOptions::default()).await
     }

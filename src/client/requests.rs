@@ -84,7 +84,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Server`](crate::ErrorKind::Server) with the server's answer if that is an error, `Timeout`, `Closed`
-    /// (retryable) when the connection is lost before the reply came and where no connection is on its way, `Overflow` when
+    /// (retryable) when the connection is lost before the reply came, and after the end, `Overflow` when
     /// too many requests wait ([`ClientBuilder::max_requests`](crate::ClientBuilder::max_requests)) or the outbox is full,
     /// `Unsupported` if the dialect knows no requests, `InvalidInput` for what is no JSON object or an id that is in use.
     pub async fn request(&self, message: impl Into<Message>, timeout: Duration) -> Result<Event, Error> {

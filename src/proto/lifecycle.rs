@@ -132,9 +132,9 @@ pub enum Lifecycle {
     },
     /// A bounded queue was full.
     Overflow {
-        /// Which one, in a word.
+        /// Which one, in a word; `outbox-bytes` where the messages in the outbox were not too many, but too large together.
         queue: &'static str,
-        /// How many messages it holds.
+        /// How many messages it holds; of `outbox-bytes`, how many bytes.
         capacity: usize,
         /// How many were dropped now.
         dropped: u64,

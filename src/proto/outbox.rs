@@ -177,7 +177,11 @@ impl Outbox {
             }
             WhenFull::DropNewest => self.fates.push((id, Fate::Dropped)),
             WhenFull::Wait | WhenFull::Error => {
-                return Err(Error::new(ErrorKind::Overflow, "too many messages wait to be sent"));
+                let what = match self.is_short_of_bytes() {
+                    true => "too many bytes wait to be sent",
+                    false => "too many messages wait to be sent",
+                };
+                return Err(Error::new(ErrorKind::Overflow, what));
             }
         }
         Ok(())
@@ -186,6 +190,11 @@ impl Outbox {
     fn fits(&self, entry: &Entry) -> bool {
         let bytes = self.bytes.saturating_add(entry.message.len());
         self.accepted.is_empty() || (self.accepted.len() < self.rule.messages && bytes <= self.rule.bytes)
+    }
+
+    /// Whether it is the bytes that leave no room for a message, and not how many there are.
+    pub(super) fn is_short_of_bytes(&self) -> bool {
+        self.accepted.len() < self.rule.messages
     }
 
     fn accept(&mut self, entry: Entry) {

@@ -161,11 +161,19 @@ async fn close_says_goodbye_and_connect_starts_anew() {
     assert!(matches!(client.closed().await, Cause::ByUser));
     client.close().await;
     client.connect().unwrap();
-    assert_eq!(client.connect().unwrap_err().kind(), ErrorKind::InvalidState);
+    // The driver has not begun yet.
+    let twice = client.connect().unwrap_err();
+    assert_eq!(
+        (twice.kind(), twice.message()),
+        (ErrorKind::InvalidState, "the client is connecting already; close it first")
+    );
     let (mut peer, _) = server.greet().await;
     soon(client.ready()).await.unwrap();
     assert!(client.close_with(1001, "").await.is_err_and(|error| error.kind() == ErrorKind::InvalidInput));
-    let (frame, result) = soon(async { futures::join!(peer.close_frame(), client.close_with(4001, "bye")) }).await;
+    let connect_while_closing = async { client.connect().unwrap_err().message().to_owned() };
+    let (frame, result, early) =
+        soon(async { futures::join!(peer.close_frame(), client.close_with(4001, "bye"), connect_while_closing) }).await;
+    assert_eq!(early, "the client is disconnecting; wait until it has closed");
     assert_eq!((frame, result.is_ok()), (Some((4001, "bye".into())), true));
 }
 

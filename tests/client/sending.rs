@@ -23,21 +23,23 @@ async fn text_bytes_and_json_arrive_in_order() {
 async fn what_is_sent_before_the_hello_waits_for_it() {
     let server = Server::start().await;
     let client = server.builder().build().unwrap();
-    assert_eq!(client.send("early").await.unwrap_err().kind(), ErrorKind::Closed);
+    let mut early = client.send_with("early", SendOptions::new());
+    soon(early.accepted()).await.unwrap();
     client.connect().unwrap();
     let mut first = client.send_with("first", SendOptions::new());
     let second = client.send_with("second", SendOptions::new());
     soon(first.accepted()).await.unwrap();
     let mut peer = server.accept().await;
     assert!(peer.text().await.contains("the-token"));
-    assert_eq!(client.stats().outbox_messages, 2);
+    assert_eq!(client.stats().outbox_messages, 3);
     let mut first = Box::pin(first);
     assert!(futures::poll!(&mut first).is_pending());
     peer.send(super::peer::HELLO).await;
+    soon(early).await.unwrap();
     soon(first).await.unwrap();
     soon(second).await.unwrap();
     client.send("now").await.unwrap();
-    for text in ["first", "second", "now"] {
+    for text in ["early", "first", "second", "now"] {
         assert_eq!(peer.text().await, text);
     }
 }

@@ -67,6 +67,51 @@ fn a_thousand_and_some_messages_wait_for_room_and_no_more() {
 
 // N-6, pitfall 10
 #[test]
+fn what_is_sent_before_the_connect_waits_for_it_until_its_time_is_over_or_the_client_is_closed() {
+    let mut bed = Bed::new(with_outbox(OutboxRule::default()));
+    bed.give(send("1"));
+    bed.give(send_with(2, "2", SendOptions::new().ttl(Duration::from_secs(1))));
+    assert_eq!(bed.drain(), [Did::Accepted(1), Did::Accepted(2)]);
+    assert_eq!(bed.next_timer(), [Did::Settled(2, ErrorKind::Timeout)]);
+    bed.give(Input::Connect);
+    bed.drain();
+    bed.give(Input::Opened { generation: 1 });
+    assert_eq!(sent(&bed.drain()).len(), 1, "the first frame alone");
+    bed.text(1, HELLO);
+    assert_eq!(bed.flush(1), [Did::Send(1, "1".into())]);
+
+    let mut bed = Bed::new(with_outbox(OutboxRule::default()));
+    bed.give(send("1"));
+    bed.give(Input::Close { code: 1000, reason: String::new(), dropped: false });
+    assert!(bed.drain().contains(&Did::Settled(1, ErrorKind::Closed)));
+    assert_eq!(bed.refuse(send("2")).kind(), ErrorKind::Closed);
+
+    // Without an outbox nothing can wait.
+    let mut bed = Bed::new(with_outbox(OutboxRule::OFF));
+    assert_eq!(bed.refuse(send("1")).kind(), ErrorKind::Closed);
+}
+
+// N-6
+#[test]
+fn an_overflow_says_what_there_is_too_much_of() {
+    let mut bed = connecting(small(2, 10, WhenFull::Error));
+    let refused = |bed: &mut Bed, text: &str| {
+        let error = bed.refuse(send(text)).to_string();
+        let mut outputs = std::iter::from_fn(|| bed.session.poll());
+        let told = outputs.find_map(|output| match output {
+            Output::Lifecycle(Lifecycle::Overflow { queue, capacity, .. }) => Some((queue, capacity)),
+            _ => None,
+        });
+        (error, told.expect("it is told"))
+    };
+    bed.give(send("12345678"));
+    assert_eq!(refused(&mut bed, "123"), ("too many bytes wait to be sent".into(), ("outbox-bytes", 10)));
+    bed.give(send("9"));
+    assert_eq!(refused(&mut bed, "0"), ("too many messages wait to be sent".into(), ("outbox", 2)));
+}
+
+// N-6, pitfall 10
+#[test]
 fn what_is_sent_while_connecting_goes_out_in_order_after_the_hello_and_once() {
     let mut bed = connecting(OutboxRule::default());
     for number in 1..=3 {
@@ -335,7 +380,7 @@ impl World {
         match self.line.session.handle(self.line.now, send_with(id, &text, options)) {
             Ok(()) => {}
             Err(error) => {
-                let hopeless = before.is_end() || before == State::Disconnecting;
+                let hopeless = matches!(before, State::Disconnecting | State::Closed | State::Failed);
                 let expected = if hopeless { ErrorKind::Closed } else { ErrorKind::Overflow };
                 self.line.check(error.kind() == expected, "refused for no good reason");
                 self.settle(id, Fate::Refused(expected));

@@ -21,7 +21,7 @@ impl World {
             eprintln!("{:>12.3?} {input:?}", self.now);
         }
         self.tell_passed();
-        let ended = self.rules.state.is_end() && !matches!(input, Input::Connect | Input::Close { .. });
+        let ended = self.rules.is_over() && !matches!(input, Input::Connect | Input::Close { .. });
         let Feeding { event, numbered, .. } = self.feeding;
         self.feeding = Feeding { timeout: matches!(input, Input::Timeout), event, numbered, ..Feeding::default() };
         let result = self.session.handle(Timestamp::after_start(self.now), input);
@@ -123,7 +123,7 @@ impl World {
         let stats = self.session.stats();
         self.rules.holds(self.rules.book.counts(stats.outbox_messages, stats.outbox_bytes, stats.outbox_overflows));
         self.rules.check(stats.events == self.heard, "an event is not counted, or counted twice");
-        let settled = !self.rules.state.is_end() || self.rules.book.is_empty();
+        let settled = !self.rules.is_over() || self.rules.book.is_empty();
         self.rules.check(settled, "(3) a message or a request has not settled");
     }
 

@@ -93,7 +93,7 @@ impl Rules {
             up: None,
             delivered: BTreeMap::new(),
             waiting: 0,
-            closed_told: true,
+            closed_told: false,
             book: Book::new(OutboxRule::default(), 0),
             closing_on: None,
             renewing_at: Duration::ZERO,
@@ -179,9 +179,14 @@ impl Rules {
         self.holds(verdict);
     }
 
+    /// Whether it has ended, and nobody has connected since.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.is_end() && self.state != State::Idle
+    }
+
     /// Whether a message would be taken now.
     pub(crate) fn hopeful(&self, served: bool) -> bool {
-        let waits = !self.state.is_end() && self.state != State::Disconnecting;
+        let waits = !self.is_over() && self.state != State::Disconnecting;
         if self.book.outbox.messages > 0 { waits } else { served }
     }
 
@@ -371,10 +376,12 @@ impl Rules {
         self.live(live);
         match self.state {
             State::Idle | State::Failed | State::Closed => {
-                self.check(!timer, "(9) a timer after the end");
+                // A message that waits for the first connect may have a time.
+                let early = self.state == State::Idle && self.book.has_deadlines;
+                self.check(!timer || early, "(9) a timer after the end");
                 self.check(live == 0, "(9) a socket after the end");
                 self.check(self.fetching.is_none(), "(9) a token request after the end");
-                self.check(self.closed_told, "(3) an end without a cause");
+                self.check(self.closed_told || self.state == State::Idle, "(3) an end without a cause");
                 self.check(self.waiting == 0, "(3) somebody still waits for `ready`");
             }
             State::BackingOff => {

@@ -192,7 +192,13 @@ impl World {
             refusal: ErrorKind::Closed,
             trace,
         };
-        world.plan(Duration::ZERO, Happening::UserConnects);
+        // Some have something to say before they connect.
+        let early = world.random.chance(10);
+        if early {
+            world.plan(Duration::ZERO, Happening::UserWants);
+        }
+        let connects = if early { world.random.up_to(Duration::from_secs(20)) } else { Duration::ZERO };
+        world.plan(connects, Happening::UserConnects);
         for _ in 0..16 {
             let at = world.random.up_to(TROUBLE);
             world.plan(at, Happening::Whim);

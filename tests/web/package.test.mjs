@@ -477,9 +477,13 @@ test('connecting twice is a clear error, and connecting anew after the end works
     await client.connect();
     const state = client.state;
     await client.close();
-    return { codes: [early, twice, again].map(({ code }) => code), state };
+    return { codes: [early, twice, again].map(({ code }) => code), words: [twice, again].map(({ message }) => message), state };
   }, options(t.peer));
-  assert.deepEqual(seen, { codes: ['invalid-state', 'invalid-state', 'invalid-state'], state: 'connected' });
+  assert.deepEqual(seen, {
+    codes: ['invalid-state', 'invalid-state', 'invalid-state'],
+    words: ['the client is connecting already; close it first', 'the client is connected already; close it first'],
+    state: 'connected',
+  });
 });
 
 test('health checks go out, are answered, and their round trip is measured', async (t) => {

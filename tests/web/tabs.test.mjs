@@ -56,6 +56,34 @@ test('N-10: what a tab that follows sends arrives once, and is answered where it
   assert.equal(failed, 'invalid-input');
 });
 
+test('N-10, N-6: what is sent before the connect waits for it; a second connect and a full outbox say what is so', async (t) => {
+  const options = own(t);
+  await t.page.goto(`${t.peer.http}/tests/web/blank.html`);
+  const said = await t.page.evaluate(async (options) => {
+    const { createSharedClient } = await import('/pkg/tabs.js');
+    const client = await createSharedClient(options);
+    const failed = (promise) => promise.then(() => undefined, ({ code, message }) => `${code}: ${message}`);
+    const early = client.send('early');
+    const large = client.send('x'.repeat(1 << 20)); // with the one before it that is too much
+    const first = client.connect();
+    const said = [await failed(large), await failed(client.connect())];
+    await first;
+    await early;
+    const closing = client.close();
+    said.push(await failed(client.connect()), await failed(client.send('late')));
+    await closing;
+    return said;
+  }, options);
+  assert.deepEqual(said, [
+    'overflow: too many bytes wait to be sent',
+    'invalid-state: the client is connecting already; close it first',
+    'invalid-state: the client is disconnecting; wait until it has closed',
+    'closed: cannot send: the client is disconnecting',
+  ]);
+  await t.peer.until(() => ours(t, options)[0]?.closed);
+  assert.deepEqual(ours(t, options)[0].received.slice(1), ['early']);
+});
+
 test('N-10: when the tab that leads is closed, another has the connection within a second', async (t) => {
   const options = own(t);
   const [first, second, third] = await tabs(t, options, 3);

@@ -9,18 +9,21 @@ const received = ({ received }) => received.slice(1).map((text) => JSON.parse(te
 test('N-6: what is sent before the connection is there waits for it, in order', async (t) => {
   const seen = await inPage(t, async ({ createClient }, options) => {
     const client = await createClient(options);
+    const early = client.send({ n: 0 });
     const connected = client.connect();
-    const sent = [client.send({ n: 1 }), client.send({ n: 2 })];
-    const waits = client.stats().outboxMessages;
+    const sent = [early, client.send({ n: 1 }), client.send({ n: 2 })];
     await connected;
     await Promise.all(sent);
     const stats = client.stats();
     await client.close();
-    return { waits, after: stats.outboxMessages };
+    const unwanted = await createClient(options);
+    const lost = failure(() => unwanted.send('never'));
+    await unwanted.close();
+    return { after: stats.outboxMessages, lost: (await lost).code };
   }, mine(t.peer));
-  assert.equal(seen.after, 0);
+  assert.deepEqual(seen, { after: 0, lost: 'closed' });
   await t.peer.until((all) => all.at(-1).closed);
-  assert.deepEqual(received(t.peer.connections.at(-1)), [{ n: 1 }, { n: 2 }]);
+  assert.deepEqual(received(t.peer.connections.at(-1)), [{ n: 0 }, { n: 1 }, { n: 2 }]);
 });
 
 test('N-6: an outbox is bounded, a message can have a time, and can be taken back', async (t) => {

@@ -330,6 +330,10 @@ impl<P: Payload> Session<P> {
 
 /// The answer to a `connect` that comes too early (S0-20).
 pub(crate) fn in_use(state: State) -> Error {
-    let message = ["the client is ", state.as_str(), " already; close it first"].concat();
+    let what = match state {
+        State::Disconnecting => "; wait until it has closed",
+        _ => " already; close it first",
+    };
+    let message = ["the client is ", state.as_str(), what].concat();
     Error::new(ErrorKind::InvalidState, message)
 }

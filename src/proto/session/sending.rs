@@ -5,7 +5,7 @@ use super::super::{
     json::Json,
     lifecycle::{Cause, Lifecycle},
     message::{Class, Message, Payload},
-    outbox::{Fate, SendOptions},
+    outbox::{Fate, OutboxRule, SendOptions},
     state::State,
 };
 use super::{Link, Output, Session, incoming::Role};
@@ -14,7 +14,8 @@ use std::time::Duration;
 impl<P: Payload> Session<P> {
     pub(super) fn send_by_user(&mut self, id: u64, message: Message, options: SendOptions) -> Result<(), Error> {
         let waits = P::PARTS.outbox && self.outbox.is_on();
-        let hopeless = self.state.is_end() || self.state == State::Disconnecting;
+        // Before the first `connect` it waits as it does without a connection; after an end there is nothing to wait for.
+        let hopeless = matches!(self.state, State::Disconnecting | State::Closed | State::Failed);
         if hopeless || (!waits && self.link != Link::Up) {
             return Err(Error::new(ErrorKind::Closed, ["cannot send: the client is ", self.state.as_str()].concat()));
         }
@@ -31,13 +32,15 @@ impl<P: Payload> Session<P> {
         }
         let when_full = options.when_full.unwrap_or(self.settings.outbox.when_full);
         let before = self.stats.outbox_overflows;
+        let OutboxRule { messages, bytes, .. } = self.settings.outbox;
+        let (queue, capacity) =
+            if self.outbox.is_short_of_bytes() { ("outbox-bytes", bytes) } else { ("outbox", messages) };
         let result = self.outbox.push(self.now, id, message, when_full, options.ttl);
         self.tell_fates();
         self.stats.outbox_overflows += u64::from(result.is_err());
         let dropped = self.stats.outbox_overflows - before;
         if dropped > 0 {
-            let capacity = self.settings.outbox.messages;
-            self.tell(Lifecycle::Overflow { queue: "outbox", capacity, dropped, policy: when_full.as_str() });
+            self.tell(Lifecycle::Overflow { queue, capacity, dropped, policy: when_full.as_str() });
         }
         result
     }
@@ -188,8 +191,7 @@ impl<P: Payload> Session<P> {
                 }
                 Fate::Dropped => {
                     self.stats.outbox_overflows += 1;
-                    let what = "too many messages wait to be sent: this one was dropped";
-                    self.settle(id, Error::new(ErrorKind::Overflow, what));
+                    self.settle(id, Error::new(ErrorKind::Overflow, "the outbox is full: this message was dropped"));
                 }
             }
         }
