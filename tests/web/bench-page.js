@@ -125,7 +125,7 @@ globalThis.playMany = async ({ frames, count, atOnce, url }) => {
 
 /** One client that the server throws out again and again, and that listens to something in each of its connections. */
 globalThis.reconnectOften = async ({ count, url }) => {
-  const client = await globalThis.everwire.connect({ ...OPTIONS, url, backoffBase: 1, backoffCap: 1 });
+  const client = await globalThis.everwire.connect({ ...OPTIONS, url, maxAttempts: 0, backoffBase: 1, backoffCap: 1 });
   for (let done = 0; done < count; done += 1) {
     const off = client.on('message.new', () => {});
     const back = new Promise((resolve) => {
