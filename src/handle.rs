@@ -2,7 +2,7 @@
 
 use crate::{
     answer::{Answer, Asked},
-    proto::{Cause, Error, Message, Reconnect, ResumePoint, SendOptions, State, Stats, check_close},
+    proto::{Cause, Error, Message, Reconnect, ResumePoint, SendOptions, State, Stats, close_code::check_close},
     sending::Sending,
     shared::{Command, Outgoing, Shared, Surroundings},
 };

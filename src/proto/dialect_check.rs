@@ -44,6 +44,8 @@ pub(super) fn check<P: Payload>(dialect: &Dialect, mistake: &Mistake) {
     for (index, rule) in dialect.close.iter().enumerate() {
         let empty = rule.to.is_some_and(|to| to < rule.from);
         mistake.when(empty, &indexed("close", index, ".to"), "must not be less than `from`");
+        let never = !empty && !rule.can_fit();
+        mistake.when(never, &indexed("close", index, ".from"), "no close frame has such a code; see `close_default`");
         mistake.when(rule.action == Action::Event, &indexed("close", index, ".action"), "a close cannot be an event");
     }
     if P::PARTS.renewal
@@ -123,7 +125,13 @@ mod tests {
             (r#"{"name":"x","statuses":[{"codes":[401],"action":"event"}]}"#, "statuses[0].action"),
             (r#"{"name":"x","close":[{"from":70000,"action":"stop"}]}"#, "close[0].from"),
             (r#"{"name":"x","close":[{"from":10,"to":9,"action":"stop"}]}"#, "close[0].to"),
-            (r#"{"name":"x","close":[{"from":10,"action":"event"}]}"#, "close[0].action"),
+            (r#"{"name":"x","close":[{"from":1010,"action":"event"}]}"#, "close[0].action"),
+            (r#"{"name":"x","close":[{"from":1006,"action":"stop"}]}"#, "close[0].from"),
+            (r#"{"name":"x","close":[{"from":0,"to":999,"action":"stop"}]}"#, "close[0].from"),
+            (
+                r#"{"name":"x","close":[{"from":1000,"action":"stop"},{"from":1015,"to":2999,"action":"stop"}]}"#,
+                "close[1].from",
+            ),
             (r#"{"name":"x","first_frame":{"a":{"b":"${a b}"}}}"#, "first_frame.a.b"),
             (r#"{"name":"x","protocols":["ok","${"]}"#, "protocols[1]"),
             (r#"{"name":"x","headers":{"a":"${}"}}"#, "headers.a"),

@@ -6,6 +6,7 @@
 mod backoff;
 mod breaker;
 mod channels;
+pub(crate) mod close_code;
 pub(crate) mod decimal;
 mod dialect;
 mod dialect_check;
@@ -52,8 +53,8 @@ pub use record::{Reason, Reconnect};
 pub use requests::RequestRule;
 pub use resume::{AckRule, GapRule, OnResume, ResumeMode, ResumePoint, ResumeRule, SendsRule, Sequence};
 pub use secret::Secret;
+pub(crate) use session::in_use;
 pub use session::{Input, NetworkChange, Output, PageChange, Session, Settings, TokenSource, control_types};
-pub(crate) use session::{check_close, in_use};
 pub use state::State;
 pub use stats::Stats;
 pub use time::Timestamp;

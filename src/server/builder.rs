@@ -11,7 +11,6 @@ use super::{
 };
 use crate::proto::Error;
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 pub(super) type Observer = Box<dyn Fn(&Activity<'_>) + Send + Sync>;
 
@@ -52,17 +51,6 @@ impl Default for Limits {
             queue_bytes: 4 << 20,
             retention: Retention::default(),
         }
-    }
-}
-
-impl Limits {
-    pub(super) fn socket_config(&self) -> WebSocketConfig {
-        WebSocketConfig::default()
-            // The buffers are most of what an idle connection costs, and clients send little.
-            .read_buffer_size(4 << 10)
-            .write_buffer_size(16 << 10)
-            .max_message_size(Some(self.max_message_size))
-            .max_frame_size(Some(self.max_message_size))
     }
 }
 

@@ -9,9 +9,9 @@ use super::{
     registry::{Order, Registry, Seat},
     session::{Attached, Welcome},
     sessions::{NoSession, Point},
-    upgrade::Socket,
+    socket::Socket,
 };
-use crate::platform::Progress;
+use crate::{platform::Progress, proto::close_code::may_be_sent};
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use std::{
     future,
@@ -83,7 +83,7 @@ impl Connection {
         if let Err(refusal) = self.admit(credentials, pending) {
             return refusal.into();
         }
-        let progress = socket.get_ref().progress();
+        let progress = socket.progress();
         let (mut sink, mut stream) = socket.split();
         tokio::select! {
             outcome = self.read(&mut stream, progress) => outcome,
@@ -314,8 +314,13 @@ async fn first_message(socket: &mut Socket) -> Result<String, Outcome> {
 }
 
 fn closed_by_client(frame: Option<CloseFrame>) -> Outcome {
-    let reason = frame.as_ref().map(|frame| frame.reason.to_string()).unwrap_or_default();
-    Outcome::ByClient { code: frame.map(|frame| frame.code.into()), reason }
+    let Some(CloseFrame { code, reason }) = frame else {
+        return Outcome::ByClient { code: None, reason: String::new() };
+    };
+    match u16::from(code) {
+        code if may_be_sent(code) => Outcome::ByClient { code: Some(code), reason: reason.to_string() },
+        code => Outcome::Ordered(Order::close(1002, format!("invalid close code {code}"))),
+    }
 }
 
 /// What a failed read or write means.

@@ -37,8 +37,8 @@ fn default_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLay
 async fn page(State(server): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     if let Ok(upgrade) = Upgrade::of(&mut parts) {
-        let config = server.limits.socket_config();
-        return upgrade.accept(config, move |socket| connection::run_on_wrong_path(server, socket));
+        let largest = server.limits.max_message_size;
+        return upgrade.accept(largest, move |socket| connection::run_on_wrong_path(server, socket));
     }
     let Some(mut www) = server.www.clone() else { return StatusCode::NOT_FOUND.into_response() };
     match www.try_call(Request::from_parts(parts, body)).await {

@@ -30,6 +30,7 @@ mod refusal;
 mod registry;
 mod session;
 mod sessions;
+mod socket;
 mod token;
 mod upgrade;
 
@@ -41,7 +42,7 @@ pub use refusal::Refusal;
 
 use crate::{
     platform,
-    proto::{Error, ErrorKind},
+    proto::{Error, ErrorKind, close_code},
 };
 use axum::{
     Router,
@@ -197,10 +198,10 @@ impl Server {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a code that no close frame may have, or a reason of more than 123 bytes.
     pub fn close_connections(&self, code: u16, reason: &str) -> Result<usize, Error> {
-        if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        if !close_code::may_be_sent(code) {
             return Err(Error::new(ErrorKind::InvalidInput, "this close code may not be sent"));
         }
-        if reason.len() > 123 {
+        if reason.len() > close_code::MAX_REASON {
             return Err(Error::new(ErrorKind::InvalidInput, "a close reason has at most 123 bytes"));
         }
         Ok(self.shared.registry.order_all(&Order::close(code, reason)))
@@ -285,8 +286,8 @@ async fn accept(
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     server.outage.thawed().await;
-    let config = server.limits.socket_config();
-    upgrade.accept(config, move |socket| connection::run(server, protocol, query, socket))
+    let largest = server.limits.max_message_size;
+    upgrade.accept(largest, move |socket| connection::run(server, protocol, query, socket))
 }
 
 /// A server that listens. Dropping it stops listening and drops the connections; [`shutdown`](Self::shutdown) is kinder.

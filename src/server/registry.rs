@@ -6,6 +6,7 @@ use super::{
     queue::{self, Full, Outgoing, Pending},
     refusal::{NO_RANDOMNESS, Refusal},
 };
+use crate::proto::close_code::MAX_REASON;
 use std::{
     collections::HashMap,
     ops::Deref,
@@ -56,8 +57,8 @@ impl Order {
 
     pub(super) fn refuse(refusal: Refusal) -> Self {
         let code = refusal.close_code();
-        // A close frame holds 123 bytes of reason.
-        let end = (0..=refusal.message().len().min(123)).rev().find(|end| refusal.message().is_char_boundary(*end));
+        let end =
+            (0..=refusal.message().len().min(MAX_REASON)).rev().find(|end| refusal.message().is_char_boundary(*end));
         let reason = refusal.message()[..end.unwrap_or(0)].to_owned();
         Order::Close { refusal: Some(refusal), code, reason }
     }

@@ -1,25 +1,16 @@
-//! The server's side of the WebSocket handshake, as an axum extractor, on the same WebSocket library as the client's.
+//! The server's side of the WebSocket handshake, as an axum extractor.
 
-use crate::platform::{self, Counted, list::members};
+use super::socket::Socket;
+use crate::platform::{self, list::members};
 use axum::{
     body::Body,
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts},
     response::IntoResponse,
 };
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use std::future::Future;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        handshake::derive_accept_key,
-        protocol::{Role, WebSocketConfig},
-    },
-};
-
-/// A WebSocket that a client opened.
-pub(super) type Socket = WebSocketStream<Counted<TokioIo<Upgraded>>>;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// A request that asks for a WebSocket.
 pub(super) struct Upgrade {
@@ -80,7 +71,7 @@ impl Upgrade {
     /// Accepts, and runs the connection in a task of its own.
     pub(super) fn accept<F>(
         self,
-        config: WebSocketConfig,
+        max_message_size: usize,
         run: impl FnOnce(Socket) -> F + Send + 'static,
     ) -> Response<Body>
     where
@@ -90,8 +81,7 @@ impl Upgrade {
         let spawned = platform::spawn(async move {
             // It fails when the client goes away before the handshake ends.
             if let Ok(upgraded) = upgrade.await {
-                let io = Counted::new(TokioIo::new(upgraded));
-                run(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await).await;
+                run(Socket::new(upgraded, max_message_size).await).await;
             }
         });
         if spawned.is_err() {

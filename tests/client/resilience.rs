@@ -1,7 +1,7 @@
 //! Refusals, the circuit breaker and the maximum age over real sockets.
 
 use super::peer::{Diary, Server, soon};
-use everwire::{BreakerRule, BreakerState, Cause, Client, ClientBuilder, Dialect, Lifecycle, Reason};
+use everwire::{BreakerRule, BreakerState, Cause, Client, ClientBuilder, Dialect, ErrorKind, Lifecycle, Reason};
 use futures::{StreamExt, channel::mpsc};
 use std::time::Duration;
 use tokio::{
@@ -66,6 +66,32 @@ async fn a_close_that_refuses_is_the_end() {
         server.accept().await.close(code, "no").await;
         let cause = soon(client.closed()).await;
         assert!(matches!(&cause, Cause::ByServer(error) if error.close_code() == Some(code)), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_fits_every_code_that_may_be_sent_and_any_other_code_is_a_violation_that_names_it() {
+    let rules = r#"{"name":"x","close":[{"from":1000,"to":4999,"action":"fatal"}],"close_default":"retry"}"#;
+    for code in (1000..=1003).chain(1007..=1014).chain([3000, 4999]) {
+        let server = Server::start().await;
+        let client = Client::builder(Dialect::from_json(rules).unwrap()).url(server.url()).build().unwrap();
+        client.connect().unwrap();
+        server.accept().await.close(code, "why").await;
+        let cause = soon(client.closed()).await;
+        let Cause::ByServer(error) = &cause else { panic!("{code}: {cause}") };
+        assert_eq!((error.close_code(), error.close_reason()), (Some(code), Some("why")));
+    }
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+        let server = Server::start().await;
+        let client =
+            Client::builder(Dialect::from_json(rules).unwrap()).url(server.url()).max_attempts(1).build().unwrap();
+        client.connect().unwrap();
+        server.accept().await.close(code, "never said").await;
+        let cause = soon(client.closed()).await;
+        let Cause::Exhausted(error) = &cause else { panic!("{code}: {cause}") };
+        assert_eq!((error.kind(), error.close_code()), (ErrorKind::Protocol, None), "{code}");
+        assert!(error.message().contains(&format!("close code {code},")), "{error}");
+        assert!(!error.to_string().contains("never said"), "{error}");
     }
 }
 

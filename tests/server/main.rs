@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // the rule is for the crate
 
 mod auth;
+mod close_codes;
 mod ends;
 mod events;
 mod http;

@@ -14,6 +14,8 @@ pub(crate) use progress::{Counted, Progress};
 #[cfg(feature = "blocking")]
 pub(crate) use runtime::Runtime;
 pub(crate) use socket::SocketConnector;
+#[cfg(feature = "server")]
+pub(crate) use socket::{Reader, Received};
 
 use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
 use crate::shared::Surroundings;

@@ -24,7 +24,7 @@ mod wire;
 
 use super::{Bytes, Clock, Sleep, SocketOptions, Text, progress::Progress};
 use crate::{
-    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated},
+    proto::{CloseInfo, DialRequest, Error, ErrorKind, Event, Message, Negotiated, close_code::MAX_REASON},
     transport::{Connector, Incoming, SocketConfig, Transport},
 };
 use deflate::{Deflater, Inflater};
@@ -32,7 +32,7 @@ use failure::Failure;
 use futures::{FutureExt, Sink};
 use proxy::Proxies;
 use queue::Queue;
-use reader::{Reader, Received};
+pub(crate) use reader::{Reader, Received};
 use std::{
     future::Future,
     pin::Pin,
@@ -74,9 +74,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much of what is still unread is thrown away when a socket is ended at once: the system answers unread bytes
 /// with a reset, which may overtake the close frame.
 const DISCARD: usize = 256 * 1024;
-
-/// How long the reason of a close frame may be.
-const MAX_REASON: usize = 123;
 
 /// Dials native sockets.
 pub(crate) struct SocketConnector {
@@ -182,17 +179,14 @@ impl Transport for Socket {
                 self.answer(tungstenite::Message::Pong(payload), cx);
                 Poll::Ready(Incoming::Alive)
             }
-            Ok(Received::Close(frame)) => {
-                self.answer(tungstenite::Message::Close(frame.clone()), cx);
-                self.end(failure::closed_by_peer(frame))
-            }
-            Err(error) => match failure::classify(error) {
-                Failure::Broken(info) => self.end(info),
-                Failure::Violation(info, code) => {
-                    self.tell_and_linger(info, code);
-                    self.poll_linger(cx)
+            Ok(Received::Close(frame)) => match failure::closed_by_peer(frame.as_ref()) {
+                Ok(info) => {
+                    self.answer(tungstenite::Message::Close(frame), cx);
+                    self.end(info)
                 }
+                Err(failure) => self.failed(failure, cx),
             },
+            Err(error) => self.failed(failure::classify(error), cx),
         }
     }
 
@@ -263,6 +257,16 @@ impl Socket {
     fn answer(&mut self, answer: tungstenite::Message, cx: &mut Context<'_>) {
         if Pin::new(&mut self.web_socket).start_send(answer).is_ok() {
             let _ = self.poll_web_socket_flush(cx);
+        }
+    }
+
+    fn failed(&mut self, failure: Failure, cx: &mut Context<'_>) -> Poll<Incoming<Payload>> {
+        match failure {
+            Failure::Broken(info) => self.end(info),
+            Failure::Violation(info, code) => {
+                self.tell_and_linger(info, code);
+                self.poll_linger(cx)
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! The end at the user's word: what is under way is closed, in good order where there is a connection.
 
 use super::super::{
-    decimal::decimal,
-    error::{Error, ErrorKind},
+    close_code::check_close,
+    error::Error,
     lifecycle::{Cause, Lifecycle, Side},
     message::Payload,
     state::State,
@@ -10,9 +10,6 @@ use super::super::{
 };
 use super::{Link, Output, Session};
 use std::sync::Arc;
-
-/// The longest reason a close frame has room for.
-const MAX_CLOSE_REASON: usize = 123;
 
 impl<P: Payload> Session<P> {
     /// Ends for good, whatever is under way (S0-21).
@@ -58,18 +55,4 @@ impl<P: Payload> Session<P> {
             self.tell(Lifecycle::Closing { code, reason: Arc::from(reason), by });
         }
     }
-}
-
-/// What may be sent in a close frame: a browser allows no other codes (see the WebSocket API's `close`).
-pub(crate) fn check_close(code: u16, reason: &str) -> Result<(), Error> {
-    if code != 1000 && !(3000..=4999).contains(&code) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            ["close code ", &decimal(code.into()), " is not 1000 or 3000 to 4999"].concat(),
-        ));
-    }
-    if reason.len() > MAX_CLOSE_REASON {
-        return Err(Error::new(ErrorKind::InvalidInput, "a close reason has at most 123 bytes"));
-    }
-    Ok(())
 }

@@ -30,7 +30,6 @@ pub use settings::{Settings, TokenSource};
 pub use vocabulary::{Input, NetworkChange, Output, PageChange};
 
 pub(crate) use attempt::in_use;
-pub(crate) use closing::check_close;
 
 use super::{
     backoff::Backoff,

@@ -64,6 +64,17 @@ impl Buffer {
         self.bytes.capacity() == 0
     }
 
+    /// Takes the mask off a payload: the mask is the end of the header before it.
+    pub(super) fn unmask(&mut self, header: usize, payload: usize) {
+        let (header, rest) = self.bytes.split_at_mut(header);
+        let Some(mask) = header.last_chunk::<4>() else { return };
+        let (whole, end) = rest[..payload].as_chunks_mut::<4>();
+        for bytes in whole {
+            *bytes = (u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes(*mask)).to_ne_bytes();
+        }
+        end.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    }
+
     /// Takes a header off, and the payload after it. A payload is a slice of the buffer where that is made for many and
     /// soon used again, and else a copy: one message must not keep a buffer for many alive.
     pub(super) fn take(&mut self, header: usize, payload: usize) -> Bytes {

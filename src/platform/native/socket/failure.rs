@@ -1,6 +1,9 @@
 //! How a native socket can end: one cause has many faces, and each is told as what it is.
 
-use crate::proto::{CloseInfo, Error, ErrorKind};
+use crate::proto::{
+    CloseInfo, Error, ErrorKind,
+    close_code::{NO_CODE, may_be_sent},
+};
 use tokio_tungstenite::tungstenite::{
     self,
     error::{CapacityError, ProtocolError},
@@ -29,7 +32,7 @@ pub(super) fn classify(error: tungstenite::Error) -> Failure {
         _ => return Failure::Broken(broken(Some(error))),
     };
     let error = Error::new(kind, message).with_source(error);
-    Failure::Violation(CloseInfo { code: None, reason: String::new(), error: Some(error) }, code)
+    Failure::Violation(CloseInfo { error: Some(error), ..CloseInfo::default() }, code)
 }
 
 /// A connection that ended without a close frame, whichever way that showed: a reset, a broken pipe, or the end of
@@ -52,12 +55,15 @@ pub(super) fn of_writing(error: tungstenite::Error) -> Option<CloseInfo> {
     }
 }
 
-/// The peer's close frame. One without a code counts as 1005, as in a browser.
-pub(super) fn closed_by_peer(frame: Option<CloseFrame>) -> CloseInfo {
-    match frame {
-        Some(frame) => {
-            CloseInfo { code: Some(frame.code.into()), reason: frame.reason.as_str().to_owned(), error: None }
-        }
-        None => CloseInfo { code: Some(CloseCode::Status.into()), reason: String::new(), error: None },
+/// The peer's close frame. One without a code counts as 1005, as in a browser; one with a code that may not be sent is a
+/// violation like any other, and says nothing.
+pub(super) fn closed_by_peer(frame: Option<&CloseFrame>) -> Result<CloseInfo, Failure> {
+    let code = frame.map_or(NO_CODE, |frame| frame.code.into());
+    if frame.is_some() && !may_be_sent(code) {
+        let message = format!("the peer sent the close code {code}, which no close frame may hold");
+        let error = Error::new(ErrorKind::Protocol, message);
+        return Err(Failure::Violation(CloseInfo { error: Some(error), ..CloseInfo::default() }, CloseCode::Protocol));
     }
+    let reason = frame.map(|frame| frame.reason.as_str().to_owned()).unwrap_or_default();
+    Ok(CloseInfo { code: Some(code), reason, error: None })
 }

@@ -1,4 +1,4 @@
-//! Reads messages off the wire: the client's half of RFC 6455, without a copy of what floods in.
+//! Reads messages off the wire, as a client or as a server (RFC 6455, 5), without a copy of what floods in.
 //!
 //! Writing is the WebSocket library's. Its reading keeps a buffer for as long as the connection lives, fills it with zeros
 //! before each read, and copies what is in it whenever it is full: measured, that is more than all the rest.
@@ -23,14 +23,14 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-/// The longest header of a server's frame.
-const HEADER: usize = 10;
+/// The longest header of a frame.
+const HEADER: usize = 14;
 
 /// The longest payload of a control frame.
 const CONTROL: u64 = 125;
 
 /// What came.
-pub(super) enum Received {
+pub(crate) enum Received {
     Text(Text),
     Binary(Bytes),
     Ping(Bytes),
@@ -38,10 +38,12 @@ pub(super) enum Received {
     Close(Option<CloseFrame>),
 }
 
-pub(super) struct Reader {
+pub(crate) struct Reader {
     buffer: Buffer,
     /// A message of which more fragments have to come.
     fragments: Option<Box<Fragments>>,
+    /// Whether the frames come from a client, and so are masked.
+    masked: bool,
     /// The largest message that is taken, in bytes.
     limit: usize,
     /// Whether it only paused.
@@ -57,9 +59,15 @@ struct Fragments {
 }
 
 impl Reader {
-    /// `chosen`: the size of the buffer, if it does not follow what comes.
+    /// Reads what a server sends. `chosen`: the size of the buffer, if it does not follow what comes.
     pub(super) fn new(chosen: Option<usize>, limit: usize) -> Self {
-        Self { buffer: Buffer::new(chosen), fragments: None, limit, has_paused: false }
+        Self { buffer: Buffer::new(chosen), fragments: None, masked: false, limit, has_paused: false }
+    }
+
+    /// Reads what a client sends.
+    #[cfg(any(feature = "server", test))]
+    pub(crate) fn of_client(limit: usize) -> Self {
+        Self { masked: true, ..Self::new(None, limit) }
     }
 
     #[cfg(test)]
@@ -68,12 +76,12 @@ impl Reader {
     }
 
     /// Whether there was nothing only because readers are to use first what they have. Whoever polls is woken then.
-    pub(super) fn has_paused(&self) -> bool {
+    pub(crate) fn has_paused(&self) -> bool {
         self.has_paused
     }
 
     /// The next thing that comes. Nothing can be read after an error.
-    pub(super) fn poll_next(
+    pub(crate) fn poll_next(
         &mut self,
         wire: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
@@ -120,6 +128,9 @@ impl Reader {
             if bytes.len() - header < length {
                 return Ok(None);
             }
+            if self.masked {
+                self.buffer.unmask(header, length);
+            }
             let payload = self.buffer.take(header, length);
             if let Some(received) = self.received(first, payload)? {
                 return Ok(Some(received));
@@ -127,12 +138,13 @@ impl Reader {
         }
     }
 
-    /// Refuses what a server may not send, before it is read.
+    /// Refuses what the peer may not send, before it is read.
     fn check(&self, first: u8, second: u8, length: u64) -> Result<(), Error> {
         let (is_last, opcode) = (first & 0x80 != 0, first & 0x0f);
         let refused = match opcode {
             _ if first & 0x70 != 0 => ProtocolError::NonZeroReservedBits,
-            _ if second & 0x80 != 0 => ProtocolError::MaskedFrameFromServer,
+            _ if self.masked && second & 0x80 == 0 => ProtocolError::UnmaskedFrameFromClient,
+            _ if !self.masked && second & 0x80 != 0 => ProtocolError::MaskedFrameFromServer,
             0 if self.fragments.is_none() => ProtocolError::UnexpectedContinueFrame,
             1 | 2 if self.fragments.is_some() => {
                 ProtocolError::ExpectedFragment(if opcode == 1 { Data::Text } else { Data::Binary })
@@ -203,18 +215,16 @@ impl Fragments {
     }
 }
 
-/// The payload of a close frame.
+/// The payload of a close frame. Whether its code is one that may be sent is for those to ask who are told.
 fn close(payload: Bytes) -> Result<Option<CloseFrame>, Error> {
-    let code = match payload[..] {
-        [] => return Ok(None),
-        [_] => return Err(ProtocolError::InvalidCloseSequence.into()),
-        [high, low, ..] => CloseCode::from(u16::from_be_bytes([high, low])),
-    };
-    let reason = Text::try_from(payload.slice(2..))?;
-    Ok(Some(match code.is_allowed() {
-        true => CloseFrame { code, reason },
-        false => CloseFrame { code: CloseCode::Protocol, reason: "Protocol violation".into() },
-    }))
+    match payload[..] {
+        [] => Ok(None),
+        [_] => Err(ProtocolError::InvalidCloseSequence.into()),
+        [high, low, ..] => {
+            let code = CloseCode::from(u16::from_be_bytes([high, low]));
+            Ok(Some(CloseFrame { code, reason: Text::try_from(payload.slice(2..))? }))
+        }
+    }
 }
 
 #[cfg(test)]

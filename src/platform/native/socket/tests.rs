@@ -21,6 +21,7 @@ use tokio_tungstenite::{
 };
 
 mod autobahn;
+mod closing;
 mod dialling;
 mod handshake;
 mod tls;
