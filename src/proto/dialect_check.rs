@@ -1,6 +1,7 @@
 //! Checks what the types of a dialect cannot say.
 
 use super::{
+    close_code::none_can_come,
     dialect::{Action, Dialect},
     fields::Mistake,
     message::Payload,
@@ -42,11 +43,16 @@ pub(super) fn check<P: Payload>(dialect: &Dialect, mistake: &Mistake) {
         resume.check(mistake);
     }
     for (index, rule) in dialect.close.iter().enumerate() {
-        let empty = rule.to.is_some_and(|to| to < rule.from);
-        mistake.when(empty, &indexed("close", index, ".to"), "must not be less than `from`");
-        let never = !empty && !rule.can_fit();
-        mistake.when(never, &indexed("close", index, ".from"), "no close frame has such a code; see `close_default`");
-        mistake.when(rule.action == Action::Event, &indexed("close", index, ".action"), "a close cannot be an event");
+        let (at, wrong) = match rule.action {
+            _ if rule.last() < rule.from => (".to", "must not be less than `from`"),
+            // Only a mistake of no consequence: a page need not pay for it.
+            _ if P::PARTS.handshake && none_can_come(rule.from, rule.last()) => {
+                (".from", "no close frame has such a code")
+            }
+            Action::Event => (".action", "a close cannot be an event"),
+            _ => continue,
+        };
+        mistake.note(&indexed("close", index, at), wrong);
     }
     if P::PARTS.renewal
         && let Some(rule) = &dialect.token_refresh
