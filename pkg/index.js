@@ -73,6 +73,7 @@ async function loaded() {
 /** How the parts of a listener's life are known to each other. */
 const CLIENT = Symbol('client');
 const SIGNAL = Symbol('signal');
+const SILENT = Symbol('silent');
 
 /**
  * What has its methods as its own, bound. A proxy, such as Vue's, calls what it finds with itself as `this`, and has no private
@@ -123,6 +124,8 @@ class Client extends Source {
    */
   #functions = new Map();
   #resting = true;
+  /** Whether it is being closed: nobody hears of an event any more. */
+  #silent = true;
   #wakes = 0;
   // everything
   #channels;
@@ -139,6 +142,10 @@ class Client extends Source {
 
   get [CLIENT]() {
     return this;
+  }
+
+  get [SILENT]() {
+    return this.#silent;
   }
 
   async connect() {
@@ -175,7 +182,13 @@ class Client extends Source {
 
   #keep(place, more) {
     this.#functions.set(place, { listener: place.listener, ...more });
-    if (this.#resting) place.listener = undefined;
+    this.#put(place);
+  }
+
+  /** Puts a function into its place, or takes it out. */
+  #put(place) {
+    const { listener, type } = this.#functions.get(place);
+    place.listener = this.#resting || (this.#silent && typeof type === 'string') ? undefined : listener;
   }
 
   /** Until the end that follows. */
@@ -185,9 +198,9 @@ class Client extends Source {
     this.#core.closed(() => wakes === this.#wakes && this.#rest(true));
   }
 
-  #rest(resting) {
-    this.#resting = resting;
-    for (const [place, { listener }] of this.#functions) place.listener = resting ? undefined : listener;
+  #rest(resting, silent = resting) {
+    [this.#resting, this.#silent] = [resting, silent];
+    for (const place of this.#functions.keys()) this.#put(place);
   }
 
   send(message, { signal, ...options } = {}) {
@@ -233,7 +246,9 @@ class Client extends Source {
   // end
   async close(code, reason) {
     this.#wake();
-    return promise((done) => this.#core.close(code, reason, done));
+    const closed = promise((done) => this.#core.close(code, reason, done));
+    if (this.state === 'disconnecting') this.#rest(false, true);
+    return closed;
   }
 
   ready() {
@@ -421,6 +436,7 @@ class Channels {
       const failed = [];
       const promises = [];
       for (const { listener } of channels.get(this.#of(event)) ?? []) {
+        if (this.#client[SILENT]) break;
         try {
           promises.push(listener?.(event, type));
         } catch (error) {

@@ -1,8 +1,34 @@
 // Programs without a page, whose far end fails them in every state of the socket: none of it ends the program, and the cause is told at once.
 import { join } from 'node:path';
-import { accepted, closedPort, farEnd, frame } from './far.mjs';
+import { accepted, closedPort, farEnd, frame, onFrame, text } from './far.mjs';
 import { assert, inPage, test } from './harness.mjs';
 import { FIXTURES, installed, run } from './installed.mjs';
+
+/** At the first thing that the client says, fifty events at once, and one more. */
+const bursts = (socket, request) => {
+  socket.write(accepted(request));
+  const ticks = Array.from({ length: 50 }, (_, place) => text({ type: 'tick', channel: 'c', n: place + 1 }));
+  let burst = Buffer.concat([...ticks, text({ type: 'last' })]);
+  onFrame(socket, (kind) => {
+    if (kind === 8) return socket.end(frame(0x88, Buffer.of(3, 232)));
+    socket.write(burst);
+    burst = '';
+  });
+};
+
+/** What is heard of them. */
+const HEARD = {
+  'close()': '1,1,2,2,3 disconnecting',
+  'the signal of the client': '1,2,3 disconnecting',
+  'close() in a channel': '1,1,2,2,3 disconnecting',
+  'the function that on gave': '1,2,3 connected',
+  'off()': '1,2,3 connected',
+  'the signal of a listener': '1,2,3 connected',
+  'off() of a channel': '1,2,3 connected',
+  'close() of a channel': '1,2,3 connected',
+  'leaving a loop': '1,2,3',
+  'close() before a loop has read all': '1,2,3 disconnecting',
+};
 
 const HERE = process.platform === 'linux' && process.arch === 'x64';
 /** The programs, and the sockets that they have. */
@@ -82,6 +108,33 @@ for (const [name, place] of Object.entries(PLACES)) {
     }
   });
 }
+
+// S0-14, S0-21
+for (const [name, [program, flags, socket]] of Object.entries(PLACES)) {
+  test(`${name}: of a burst nothing is delivered after a close, or after a listener is taken off`, async () => {
+    const { app } = await installed();
+    const far = await farEnd(bursts);
+    try {
+      const { stdout } = await run(program, [...flags, join(app, 'burst.mjs'), far.ws, socket], { cwd: app, timeout: 20_000 });
+      assert.deepEqual(JSON.parse(stdout), HEARD);
+    } finally {
+      await far.stop();
+    }
+  });
+}
+
+test('in a page of a burst nothing is delivered after a close, or after a listener is taken off', async (t) => {
+  const far = await farEnd(bursts);
+  try {
+    const heard = await inPage(t, async (everwire, url) => {
+      const { burst } = await import('/tests/web/fixtures/apps/burst.mjs');
+      return burst(everwire, { url });
+    }, far.ws);
+    assert.deepEqual(heard, HEARD);
+  } finally {
+    await far.stop();
+  }
+});
 
 test('what the constructor of the WebSocket throws is told, without the token, and only a mistake is not tried again', async (t) => {
   const seen = await inPage(t, async ({ createClient }, url) => {

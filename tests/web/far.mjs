@@ -51,3 +51,20 @@ export function frame(first, payload) {
 
 /** A text message. */
 export const text = (value) => frame(0x81, typeof value === 'string' ? value : JSON.stringify(value));
+
+/** Calls a function with the kind of each frame that a client sends: of less than 64 KiB, and masked. */
+export function onFrame(socket, take) {
+  let rest = Buffer.alloc(0);
+  socket.on('data', (data) => {
+    rest = Buffer.concat([rest, data]);
+    for (;;) {
+      const extended = (rest[1] & 127) === 126;
+      if (rest.length < (extended ? 8 : 6)) return;
+      const end = extended ? 8 + rest.readUInt16BE(2) : 6 + (rest[1] & 127);
+      if (rest.length < end) return;
+      const kind = rest[0] & 15;
+      rest = rest.subarray(end);
+      take(kind);
+    }
+  });
+}

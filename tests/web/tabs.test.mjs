@@ -159,6 +159,42 @@ test('N-10: a message that a leader took before it went is reported, and one tha
   assert.deepEqual(connection.received.slice(1), ['not taken']);
 });
 
+// S0-21
+test('N-10: of what a leader tells at once nothing is delivered after a close', async (t) => {
+  const options = own(t, { name: 'at once' });
+  await t.page.goto(`${t.peer.http}/tests/web/blank.html`);
+  const page = await t.context.newPage();
+  await page.goto(`${t.peer.http}/tests/web/blank.html`);
+  const heard = page.evaluate(async (options) => {
+    const { createSharedClient } = await import('/pkg/tabs.js');
+    const client = await createSharedClient(options);
+    const heard = [];
+    const states = [];
+    client.on('tick', ({ n }) => {
+      heard.push(n);
+      if (n === 3) client.close();
+      states.push(client.state);
+    });
+    client.onAny(({ n }) => heard.push(n));
+    client.connect().catch(() => {});
+    await client.closed;
+    return { heard, states };
+  }, options);
+  // A leader that the test plays.
+  await t.page.evaluate(async () => {
+    const name = 'everwire 1 at once';
+    const channel = new BroadcastChannel(name);
+    const status = { state: 'connected', fresh: false, hidden: false, origin: 'test', stats: [], log: [] };
+    const items = Array.from({ length: 50 }, (_, place) => ['tick', `{"type":"tick","n":${place + 1}}`]);
+    channel.onmessage = ({ data: { kind } }) => {
+      if (kind === 'ask') channel.postMessage({ kind: 'news', term: 1, first: 1, items, status });
+    };
+    await new Promise((resolve) => navigator.locks.request(name, () => (resolve(), new Promise(() => {}))));
+    channel.postMessage({ kind: 'news', term: 1, first: 1, items, status });
+  });
+  assert.deepEqual(await heard, { heard: [1, 1, 2, 2, 3], states: ['connected', 'connected', 'disconnecting'] });
+});
+
 test('N-10: a tab that leads and hangs is replaced, and leads no more when it comes to itself', async (t) => {
   const options = own(t, { stealAfter: 1000 });
   const [first, second] = await tabs(t, options, 2);
