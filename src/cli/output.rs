@@ -177,5 +177,13 @@ mod tests {
         for text in ["", "hello", "{", "{}{}", "{\"a\":\"\n\"}", "01", "NaN", "\u{a0}1"] {
             assert_eq!(one_line(text), None, "{text:?}");
         }
+        // As the clients have it.
+        let table: Value = serde_json::from_str(include_str!("../proto/json/legal.json")).unwrap();
+        let rows = |name: &str| table[name].as_array().unwrap().iter();
+        for text in rows("values").chain(rows("messages")).map(|row| row["text"].as_str().unwrap()) {
+            let line = one_line(text).unwrap_or_else(|| panic!("{text:?}"));
+            assert!(!line.contains(['\n', '\r', '\u{feff}']) || text.contains("\u{2028}"), "{line:?}");
+        }
+        assert!(rows("illegal").all(|text| one_line(text.as_str().unwrap()).is_none()));
     }
 }

@@ -163,12 +163,14 @@ export class Edge {
     };
   }
 
-  #parse(text, receive) {
+  #parse(data, receive) {
+    // A byte order mark may stand before JSON, which JSON.parse does not know.
+    const text = data.replace(/^\ufeff/, '');
     let document;
     try {
       document = JSON.parse(text);
     } catch {
-      return receive(keep(text, undefined, text), this.#anyText ? UNTYPED : MALFORMED, text.length);
+      return receive(keep(data, undefined, data), this.#anyText ? UNTYPED : MALFORMED, data.length);
     }
     const own = typeof document === 'object' && document !== null && Object.hasOwn(document, this.#field);
     const type = own && typeof document[this.#field] === 'string' ? document[this.#field] : undefined;

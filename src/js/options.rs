@@ -29,7 +29,8 @@ pub(super) struct Read {
 /// A builder with all the options in it.
 pub(super) fn read(options: &str, edge: &Rc<Edge>) -> Result<Read, Error> {
     let mistake = Mistake::default();
-    let options = Json::parse(options).unwrap_or(Json::Null);
+    let too_deep = || Error::wrong("options", "nested more than 128 levels deep");
+    let options = Json::parse(options).ok_or_else(too_deep)?;
     let mut fields = Fields::of(&options, &mistake);
     let mut builder = ClientBuilder::new(dialect(&mut fields)?);
     fields.text("url", &mut builder.url);

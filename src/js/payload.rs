@@ -17,10 +17,10 @@ const MALFORMED: i32 = -3;
 /// Whether the entry of the package is the one that leaves nothing out.
 const EVERYTHING: bool = cfg!(feature = "npm-all");
 
-/// A whole number that is not negative, also one written as a string.
+/// A whole number that is not negative, also one written as a string. Beyond 2^53 a number may stand for another.
 pub(super) fn whole(value: &JsValue) -> Option<u64> {
     match value.as_f64() {
-        Some(number) => Some(number as u64).filter(|whole| *whole as f64 == number),
+        Some(number) => Some(number as u64).filter(|whole| *whole as f64 == number && *whole < 1 << 53),
         None => decimal::read(value.as_string()?.as_bytes()),
     }
 }
@@ -111,7 +111,7 @@ impl Payload for JsPayload {
     }
 
     fn json(&self) -> Option<Json> {
-        Json::parse(&raw(self.place.0).as_string()?)
+        Json::of_message(&raw(self.place.0).as_string()?)
     }
 
     fn number(&self, path: &str) -> Option<u64> {

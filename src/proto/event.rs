@@ -2,13 +2,13 @@
 
 use super::{
     error::{Error, ErrorKind},
-    json::Json,
+    json::{self, Json},
     message::{Class, Payload},
     scan::{self, Found},
 };
 use serde::Deserialize;
 use serde_json::Value;
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range, str, sync::OnceLock};
 
 /// The type of an event that has none (S0-18).
 pub const UNKNOWN: &str = "unknown";
@@ -19,7 +19,9 @@ pub const UNKNOWN: &str = "unknown";
 #[derive(Clone)]
 pub struct Event<T, B> {
     data: Data<T, B>,
-    name: Name,
+    /// Where the type stands in the text, as it is. Before it there is at least a brace.
+    name: Range<u32>,
+    rare: OnceLock<Box<Rare>>,
 }
 
 #[derive(Clone)]
@@ -28,33 +30,34 @@ enum Data<T, B> {
     Binary(B),
 }
 
-/// Where the type of an event stands.
-#[derive(Clone)]
-enum Name {
-    Unknown,
-    /// In the text, as it is.
-    Span(Range<u32>),
-    /// Written with escapes in the text.
-    Owned(Box<str>),
+/// What few events have.
+#[derive(Clone, Default)]
+struct Rare {
+    /// The type, where it is written with escapes in the text.
+    name: Option<Box<str>>,
+    /// The text as every decoder takes it.
+    mended: OnceLock<String>,
 }
+
+/// No type in the text.
+const NOWHERE: Range<u32> = 0..0;
 
 impl<T: AsRef<str>, B: AsRef<[u8]>> Event<T, B> {
     /// An event from a text message.
     pub fn from_text(text: T) -> Self {
-        Self { data: Data::Text(text), name: Name::Unknown }
+        Self { data: Data::Text(text), name: NOWHERE, rare: OnceLock::new() }
     }
 
     /// An event from a binary message. Its type is `unknown`.
     pub fn from_binary(bytes: B) -> Self {
-        Self { data: Data::Binary(bytes), name: Name::Unknown }
+        Self { data: Data::Binary(bytes), name: NOWHERE, rare: OnceLock::new() }
     }
 
     /// The type: the value of the dialect's type field (`type`), or `unknown`.
     pub fn event_type(&self) -> &str {
-        match (&self.name, &self.data) {
-            (Name::Span(span), Data::Text(text)) => &text.as_ref()[span.start as usize..span.end as usize],
-            (Name::Owned(name), _) => name,
-            _ => UNKNOWN,
+        match &self.data {
+            Data::Text(text) if self.name.start > 0 => &text.as_ref()[self.name.start as usize..self.name.end as usize],
+            _ => self.rare.get().and_then(|rare| rare.name.as_deref()).unwrap_or(UNKNOWN),
         }
     }
 
@@ -81,19 +84,35 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Event<T, B> {
 
     /// The value at a path of the document, as it is written.
     fn value(&self, path: &str) -> Option<&str> {
-        let after = if let Name::Span(span) = &self.name { span.end as usize } else { 0 };
-        scan::find_value(self.text()?, after, path)
+        scan::find_value(self.text()?, self.name.end as usize, path)
     }
 
     /// Decodes the document into a type of yours. One that borrows from the event (`&str`, or `Cow` with
     /// `#[serde(borrow)]`) saves the copies.
     ///
+    /// What JSON allows and `serde_json` refuses is no matter: a byte order mark is passed over, and half a surrogate pair in a
+    /// string (`"\ud83d"`) is U+FFFD. Of several members with one name the last counts in a map or a `Value`.
+    ///
     /// # Errors
-    /// [`ErrorKind::Decode`] if it is not JSON or does not fit.
+    /// [`ErrorKind::Decode`] if it is not JSON or does not fit. A document that is nested more than 127 levels deep does not, nor
+    /// does a number where no float holds it (`1e400`); where such a member is left out by the type it is no matter.
     pub fn json<'de, D: Deserialize<'de>>(&'de self) -> Result<D, Error> {
-        serde_json::from_slice(self.bytes()).map_err(|error| {
-            Error::new(ErrorKind::Decode, "the event does not decode into the wanted type").with_source(error)
-        })
+        let decoded = serde_json::from_slice(self.bytes());
+        decoded
+            .or_else(|error| self.mended().map_or(Err(error), |text| serde_json::from_slice(text.as_bytes())))
+            .map_err(|error| {
+                Error::new(ErrorKind::Decode, "the event does not decode into the wanted type").with_source(error)
+            })
+    }
+
+    /// The document as every decoder takes it, where one has refused it and that differs from how it came. Those that it takes as
+    /// they come pay nothing for it.
+    pub(crate) fn mended(&self) -> Option<&str> {
+        if let Some(mended) = self.rare.get().and_then(|rare| rare.mended.get()) {
+            return Some(mended);
+        }
+        let mended = json::mended(str::from_utf8(self.bytes()).ok()?)?;
+        Some(self.rare.get_or_init(Box::default).mended.get_or_init(|| mended))
     }
 }
 
@@ -124,8 +143,8 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Payload for Event<T, B> {
     fn classify(&mut self, names: &mut Names) -> Class {
         let Data::Text(text) = &self.data else { return Class::Binary };
         match scan::find_type(text.as_ref(), &names.prefix, &names.field) {
-            Found::Plain(span) => self.name = Name::Span(span.start as u32..span.end as u32),
-            Found::Escaped(name) => self.name = Name::Owned(name.into()),
+            Found::Plain(span) => self.name = span.start as u32..span.end as u32,
+            Found::Escaped(name) => self.rare = Box::new(Rare { name: Some(name.into()), ..Rare::default() }).into(),
             Found::Nothing => return Class::Untyped,
             Found::Malformed if names.any_text => return Class::Untyped,
             Found::Malformed => return Class::Malformed,
@@ -138,7 +157,7 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Payload for Event<T, B> {
     }
 
     fn json(&self) -> Option<Json> {
-        Json::parse(self.text()?)
+        Json::of_message(self.text()?)
     }
 
     fn number(&self, path: &str) -> Option<u64> {

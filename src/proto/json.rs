@@ -3,7 +3,10 @@
 //! A reader and a writer of our own, because of what a page would have to download for a general one: numbers keep
 //! their text, so that nothing here knows floating point, and members are a list, for they are few.
 
+mod mended;
 mod reader;
+
+pub(super) use mended::mended;
 
 use super::decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
@@ -34,8 +37,16 @@ pub struct Object(Vec<(String, Json)>);
 
 impl Json {
     /// Reads a document. `None` if the text is none (RFC 8259), or is nested more than 128 levels deep.
+    ///
+    /// A byte order mark before it is passed over, and half a surrogate pair in a string is U+FFFD.
     pub fn parse(text: &str) -> Option<Self> {
-        reader::read(text)
+        reader::read(text, false)
+    }
+
+    /// The same of a message that came, of which some members are looked at: what is nested more than 128 levels deep in it is
+    /// passed over, and stands as `null`.
+    pub(crate) fn of_message(text: &str) -> Option<Self> {
+        reader::read(text, true)
     }
 
     /// The string, if it is one.
@@ -46,12 +57,15 @@ impl Json {
         }
     }
 
-    /// The whole number, if it is one and fits.
+    /// The whole number, if it is one and fits. It may be written as `7.0`, as by languages whose numbers are floats.
     pub fn as_i64(&self) -> Option<i64> {
-        match self {
-            Json::Number(number) => decimal::read_signed(number),
-            _ => None,
-        }
+        decimal::read_signed(self.whole()?)
+    }
+
+    /// The digits of a whole number.
+    pub(super) fn whole(&self) -> Option<&str> {
+        let Json::Number(number) = self else { return None };
+        Some(number.strip_suffix(".0").unwrap_or(number))
     }
 
     /// Whether it is this, of true and false. `==` would compare whole documents.
@@ -101,6 +115,11 @@ impl Json {
         self.write(&mut out);
         out
     }
+}
+
+/// Where a document begins: after a byte order mark, if there is one.
+pub(super) fn after_mark(text: &str) -> usize {
+    if text.as_bytes().starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
 }
 
 fn write_text(text: &str, out: &mut String) {
@@ -209,13 +228,30 @@ impl fmt::Debug for Object {
 
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Self {
-        Json::parse(&value.to_string()).unwrap_or(Json::Null)
+        match value {
+            serde_json::Value::Null => Json::Null,
+            serde_json::Value::Bool(value) => Json::Bool(value),
+            serde_json::Value::Number(number) => Json::Number(number.to_string().into()),
+            serde_json::Value::String(text) => Json::String(text),
+            serde_json::Value::Array(items) => Json::Array(items.into_iter().map(Json::from).collect()),
+            serde_json::Value::Object(members) => {
+                Json::Object(Object(members.into_iter().map(|(name, value)| (name, value.into())).collect()))
+            }
+        }
     }
 }
 
+/// A number that no float holds is `null`.
 impl From<&Json> for serde_json::Value {
     fn from(json: &Json) -> Self {
-        serde_json::from_str(&json.text()).unwrap_or_default()
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) => serde_json::from_str(number).unwrap_or_default(),
+            Json::String(text) => Self::String(text.clone()),
+            Json::Array(items) => items.iter().map(Self::from).collect(),
+            Json::Object(members) => members.iter().map(|(name, value)| (name.to_owned(), Self::from(value))).collect(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The type comes first in practice, so that case is a prefix comparison. Wherever else it stands it is found too, and a
 //! nested or escaped member of the same name is never mistaken for it.
 
+use super::json::{Json, after_mark};
 use serde::de::IgnoredAny;
 use std::{borrow::Cow, ops::Range};
 
@@ -22,7 +23,8 @@ pub(super) enum Found {
 /// Looks for the member `field` of the top-level object. `prefix` is how a text begins whose first member it is:
 /// `{"type":"`.
 ///
-/// What follows the type is not validated beyond the last character: the decoder does that for those who decode.
+/// Of several such members the first counts: what follows it is not looked at. It is not validated beyond the last character
+/// either: the decoder does that for those who decode.
 pub(super) fn find_type(text: &str, prefix: &str, field: &str) -> Found {
     if let Some(rest) = text.strip_prefix(prefix)
         && let Some(len) = quote_or_escape(rest.as_bytes())
@@ -31,7 +33,10 @@ pub(super) fn find_type(text: &str, prefix: &str, field: &str) -> Found {
         return ended(text, Found::Plain(prefix.len()..prefix.len() + len));
     }
     match walk(text, field) {
-        Some(Found::Nothing) | None if serde_json::from_str::<IgnoredAny>(text).is_ok() => Found::Nothing,
+        // By its grammar alone, however deep it is and whatever numbers are in it.
+        Some(Found::Nothing) | None if serde_json::from_str::<IgnoredAny>(&text[after_mark(text)..]).is_ok() => {
+            Found::Nothing
+        }
         Some(Found::Nothing) | None => Found::Malformed,
         Some(found) => ended(text, found),
     }
@@ -63,7 +68,7 @@ fn ended(text: &str, found: Found) -> Found {
 
 /// Walks the members of the top-level object up to the wanted one. `None` where the text is no object.
 fn walk(text: &str, field: &str) -> Option<Found> {
-    let mut walker = Walker { bytes: text.as_bytes(), at: 0 };
+    let mut walker = Walker::at_document(text);
     walker.expect(b'{')?;
     loop {
         walker.space();
@@ -119,7 +124,7 @@ fn number_after<'a>(text: &'a str, after: usize, field: &str) -> Option<&'a str>
 
 /// The value of a member of the object that this text is.
 fn value_of<'a>(text: &'a str, field: &str) -> Option<&'a str> {
-    let mut walker = Walker { bytes: text.as_bytes(), at: 0 };
+    let mut walker = Walker::at_document(text);
     walker.expect(b'{')?;
     loop {
         let key = walker.string()?;
@@ -135,9 +140,12 @@ fn value_of<'a>(text: &'a str, field: &str) -> Option<&'a str> {
     }
 }
 
-/// A whole number that is not negative, also one written as a string.
+/// A whole number that is not negative, however it is written (`43`, `43.0`, `4.3e1`), and also as a string of digits.
 pub(super) fn as_number(value: &str) -> Option<u64> {
-    value.trim_matches('"').parse().ok()
+    let number = value.trim_matches('"').parse().ok();
+    // Beyond 2^53 a float may stand for another number.
+    let whole = |float: &f64| float.fract() == 0.0 && (0.0..(1_u64 << 53) as f64).contains(float);
+    number.or_else(|| value.parse().ok().filter(whole).map(|float| float as u64))
 }
 
 /// A string, with what its escapes mean.
@@ -157,7 +165,10 @@ fn unescaped<'a>(text: &'a str, quoted: &Quoted) -> Option<Cow<'a, str>> {
     if !quoted.escaped {
         return Some(Cow::Borrowed(&text[start..end]));
     }
-    serde_json::from_str(&text[start - 1..end + 1]).ok().map(Cow::Owned)
+    match Json::parse(&text[start - 1..end + 1]) {
+        Some(Json::String(text)) => Some(Cow::Owned(text)),
+        _ => None,
+    }
 }
 
 struct Walker<'a> {
@@ -165,7 +176,11 @@ struct Walker<'a> {
     at: usize,
 }
 
-impl Walker<'_> {
+impl<'a> Walker<'a> {
+    fn at_document(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), at: after_mark(text) }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -311,6 +326,13 @@ mod tests {
             (r#"{"type":"a","x\",\"seq":43}"#, "seq", None),
             (r#"{"type":"a","seq":-43}"#, "seq", None),
             (r#"{"type":"a","seq":1.43}"#, "seq", None),
+            (r#"{"type":"a","seq":43.0}"#, "seq", Some(43)),
+            (r#"{"seq":4.3E+1,"type":"a"}"#, "seq", Some(43)),
+            (r#"{"type":"a","seq":-0}"#, "seq", Some(0)),
+            (r#"{"type":"a","seq":9007199254740993}"#, "seq", Some(9_007_199_254_740_993)),
+            (r#"{"type":"a","seq":9007199254740993.0}"#, "seq", None),
+            (r#"{"type":"a","seq":1e400}"#, "seq", None),
+            ("\u{feff}{\"type\":\"a\",\"x\":[],\"seq\":43,\"y\":1}", "seq", Some(43)),
             (r#"{"type":"a","seq":99999999999999999999}"#, "seq", None),
             (r#"{"type":"a","xseq":43}"#, "seq", None),
             (r#"{"type":"a"}"#, "seq", None),
@@ -404,7 +426,9 @@ mod tests {
                 continue;
             }
             valid += 1;
-            let wanted = value["seq"].as_u64().or_else(|| value["seq"].as_str()?.parse().ok());
+            let whole = |float: &f64| float.fract() == 0.0 && (0.0..9e15).contains(float);
+            let float = || value["seq"].as_f64().filter(whole).map(|float| float as u64);
+            let wanted = value["seq"].as_u64().or_else(float).or_else(|| value["seq"].as_str()?.parse().ok());
             found += u32::from(wanted.is_some());
             let after = match find_type(&text, r#"{"type":""#, "type") {
                 Found::Plain(span) => span.end,

@@ -2,6 +2,7 @@
 //! look like.
 
 use super::{clock, refusal::Refusal, session::Welcome};
+use crate::proto::Json;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -143,8 +144,8 @@ impl Credentials {
             #[serde(default)]
             user_details: Map<String, Value>,
         }
-        let first: First = serde_json::from_str(text)
-            .map_err(|_| bad_input("the first message must be an object with token and user_details"))?;
+        let first: First =
+            read(text).ok_or_else(|| bad_input("the first message must be an object with token and user_details"))?;
         Self::new(first.token, first.user_details, "user_details.id is missing")
     }
 
@@ -160,7 +161,7 @@ impl Credentials {
             user_token: Option<String>,
         }
         let payload: Payload =
-            serde_json::from_str(&query.json).map_err(|_| bad_input("the query needs json={\"user_details\":{…}}"))?;
+            read(&query.json).ok_or_else(|| bad_input("the query needs json={\"user_details\":{…}}"))?;
         let mut user = payload.user_details;
         if !user.contains_key("id") && !payload.user_id.is_empty() {
             user.insert("id".to_owned(), payload.user_id.into());
@@ -191,8 +192,7 @@ impl Credentials {
             #[serde(default)]
             last: u64,
         }
-        let first: Connect =
-            serde_json::from_str(text).map_err(|_| bad_input("the first frame must be wire.connect"))?;
+        let first: Connect = read(text).ok_or_else(|| bad_input("the first frame must be wire.connect"))?;
         if first.kind != "wire.connect" || first.version != VERSION {
             return Err(bad_input("the first frame must be wire.connect of version 1"));
         }
@@ -246,12 +246,12 @@ pub(super) fn frame(text: &str) -> Frame {
         #[serde(default)]
         up_to: Value,
     }
-    match serde_json::from_str::<Read<'_>>(text) {
-        Ok(Read { kind, seq, .. }) if !kind.starts_with("wire.") => Frame::Message(seq),
-        Ok(Read { kind, up_to, .. }) if kind == "wire.ack" => up_to.as_u64().map_or(Frame::Malformed, Frame::Ack),
-        Ok(Read { kind, .. }) if kind == "wire.ping" => Frame::Ping,
-        Ok(_) => Frame::Other,
-        Err(_) => Frame::Malformed,
+    match read::<Read<'_>>(text) {
+        Some(Read { kind, seq, .. }) if !kind.starts_with("wire.") => Frame::Message(seq),
+        Some(Read { kind, up_to, .. }) if kind == "wire.ack" => up_to.as_u64().map_or(Frame::Malformed, Frame::Ack),
+        Some(Read { kind, .. }) if kind == "wire.ping" => Frame::Ping,
+        Some(_) => Frame::Other,
+        None => Frame::Malformed,
     }
 }
 
@@ -269,17 +269,58 @@ pub(super) enum Inbound {
 /// Recognises a health check in each of the shapes that clients send: `{"type":"health.check",…}`, alone or in an array.
 pub(super) fn inbound(text: &str) -> Inbound {
     let is_check = |value: &Value| value.get("type").is_some_and(|name| name == "health.check");
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Array(items)) if items.first().is_some_and(is_check) => Inbound::HealthCheck,
-        Ok(object @ Value::Object(_)) if is_check(&object) => Inbound::HealthCheck,
-        Ok(Value::Array(_) | Value::Object(_)) => Inbound::Message,
+    match read::<Value>(text) {
+        Some(Value::Array(items)) if items.first().is_some_and(is_check) => Inbound::HealthCheck,
+        Some(object @ Value::Object(_)) if is_check(&object) => Inbound::HealthCheck,
+        Some(Value::Array(_) | Value::Object(_)) => Inbound::Message,
         _ => Inbound::Malformed,
     }
+}
+
+/// Reads a client's JSON. What is legal and `serde_json` refuses is read all the same: half a surrogate pair, which JavaScript writes
+/// where it cuts a text, a byte order mark, a number that no float holds, the same member twice, any depth.
+fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
+    let read = serde_json::from_str(text).ok();
+    read.or_else(|| T::deserialize(Value::from(&Json::of_message(text)?)).ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // What clients of the npm package may send (`tests/core/legal.rs`).
+    #[test]
+    fn whatever_legal_json_a_client_sends_is_read() {
+        let table: Value = serde_json::from_str(include_str!("../proto/json/legal.json")).unwrap();
+        let values = table["values"].as_array().unwrap().iter().map(|row| row["text"].as_str().unwrap().to_owned());
+        for text in values.chain([["[".repeat(5_000), "]".repeat(5_000)].concat()]) {
+            let user = format!(r#"{{"id":"alice","x":{text}}}"#);
+            let first = format!("\u{feff}{{\"user_details\":{user},\"token\":\"t\"}}");
+            let wire = format!(r#"{{"type":"wire.connect","version":1,"token":"t","user":{user},"version":1}}"#);
+            let query =
+                Query { json: format!(r#"{{"user_details":{user}}}"#), authorization: "t".into(), ..Query::default() };
+            for credentials in [
+                Credentials::from_first_message(&first),
+                Credentials::from_wire(&wire, None),
+                Credentials::from_query(&query),
+            ] {
+                let Credentials { token, user_id, .. } = credentials.unwrap_or_else(|_| panic!("{text:.100}"));
+                assert_eq!((&*token, &*user_id), ("t", "alice"), "{text:.100}");
+            }
+            assert_eq!(
+                inbound(&format!(r#"[{{"x":{text},"type":"health.check"}}]"#)),
+                Inbound::HealthCheck,
+                "{text:.100}"
+            );
+            assert_eq!(inbound(&format!("{{\"x\":{text}}}")), Inbound::Message, "{text:.100}");
+            let message = format!(r#"{{"type":"order","up_to":{text},"seq":7}}"#);
+            assert_eq!(frame(&message), Frame::Message(Some(7)), "{text:.100}");
+        }
+        assert_eq!(frame(r#"{"type":"\ud83d","seq":7}"#), Frame::Message(Some(7)));
+        let user =
+            Credentials::from_first_message(r#"{"user_details":{"id":"a","name":"Alice \ud83d"}}"#).unwrap().user;
+        assert_eq!(user["name"], "Alice \u{fffd}");
+    }
 
     #[test]
     fn a_first_message_needs_a_user() {

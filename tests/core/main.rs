@@ -17,6 +17,7 @@ mod dice;
 mod health;
 #[path = "../common/jwt.rs"]
 mod jwt;
+mod legal;
 mod line;
 mod outbox;
 mod overlap;

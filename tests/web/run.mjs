@@ -12,6 +12,7 @@ import './backpressure.test.mjs';
 import './edge.test.mjs';
 import './far-ends.test.mjs';
 import './firefox.test.mjs';
+import './legal.test.mjs';
 import './life.test.mjs';
 import './manners.test.mjs';
 import './memory.test.mjs';

@@ -1,12 +1,13 @@
 //! Reads a JSON document (RFC 8259), and nothing that is none.
 
-use super::{Json, Object};
+use super::{Json, Object, after_mark};
 
 /// How deeply documents may be nested.
 const MAX_DEPTH: u8 = 128;
 
-pub(super) fn read(text: &str) -> Option<Json> {
-    let mut reader = Reader { text, at: 0 };
+/// `cut`: whether what is nested deeper stands as `null`, or the document is refused.
+pub(super) fn read(text: &str, cut: bool) -> Option<Json> {
+    let mut reader = Reader { text, at: after_mark(text), cut };
     let value = reader.value(MAX_DEPTH)?;
     reader.space();
     (reader.at == text.len()).then_some(value)
@@ -15,6 +16,7 @@ pub(super) fn read(text: &str) -> Option<Json> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    cut: bool,
 }
 
 impl Reader<'_> {
@@ -52,17 +54,39 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: u8) -> Option<Json> {
-        let depth = depth.checked_sub(1)?;
         self.space();
         let (word, value) = match self.peek() {
             b'n' => ("null", Json::Null),
             b't' => ("true", Json::Bool(true)),
             b'f' => ("false", Json::Bool(false)),
             b'"' => return self.string().map(Json::String),
-            opening @ (b'[' | b'{') => return self.items(depth, opening),
+            b'[' | b'{' if depth == 0 => return self.pass_over(),
+            opening @ (b'[' | b'{') => return self.items(depth - 1, opening),
             _ => return self.number(),
         };
         self.word(word).then_some(value)
+    }
+
+    /// Passes over an array or an object, without a look at its grammar.
+    fn pass_over(&mut self) -> Option<Json> {
+        let mut open = 0_usize;
+        while self.cut {
+            match self.peek() {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'[' | b'{' => open += 1,
+                b']' | b'}' => open -= 1,
+                0 => break,
+                _ => {}
+            }
+            self.at += 1;
+            if open == 0 {
+                return Some(Json::Null);
+            }
+        }
+        None
     }
 
     /// An array or an object.
@@ -147,13 +171,15 @@ impl Reader<'_> {
             b't' => '\t',
             b'u' => {
                 let mut code = self.hex()?;
-                // The second half of a pair must follow.
-                if matches!(code, 0xd800..=0xdbff) && self.word("\\u") {
-                    let low = self.hex()?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-                    code = 0x10000 + ((code - 0xd800) << 10) + low;
+                let after = self.at;
+                if matches!(code, 0xd800..=0xdbff) {
+                    match if self.word("\\u") { self.hex()? } else { 0 } {
+                        low @ 0xdc00..=0xdfff => code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00),
+                        _ => self.at = after,
+                    }
                 }
-                // A half alone is no character.
-                char::from_u32(code)?
+                // A half alone is no character: JavaScript and Python write it where they cut a text within one.
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
             _ => return None,
         })
@@ -230,9 +256,6 @@ mod tests {
             "\"",
             r#""\x""#,
             r#""\u12""#,
-            r#""\ud800""#,
-            r#""\ud800\u0041""#,
-            r#""\udc00""#,
             "\"\n\"",
             "[1]]",
             "'a'",

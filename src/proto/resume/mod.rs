@@ -300,9 +300,5 @@ impl Resume {
 
 /// A whole number that is not negative, also one written as a string.
 pub(super) fn number(value: &Json) -> Option<u64> {
-    match value {
-        Json::Number(digits) => decimal::read(digits.as_bytes()),
-        Json::String(digits) => decimal::read(digits.as_bytes()),
-        _ => None,
-    }
+    decimal::read(value.whole().or_else(|| value.as_str())?.as_bytes())
 }

@@ -90,7 +90,9 @@ impl<P: Payload> Session<P> {
             Message::Text(text) => Json::parse(text),
             Message::Binary(_) => None,
         };
-        let document = document.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a request is a JSON object"))?;
+        let document = document.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "a request is a JSON object, nested at most 128 levels deep")
+        })?;
         let text = self.requests.add(rule, id, document, self.now + timeout)?;
         self.stats.requests += 1;
         let result = self.send_by_user(id, Message::Text(text), SendOptions::default());
