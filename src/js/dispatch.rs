@@ -1,7 +1,7 @@
 //! Gives events and lifecycle steps to JavaScript functions.
 
 use super::{
-    edge::{Edge, take_thrown},
+    edge::Edge,
     error::{thrown, to_js},
     kept::Kept,
     payload::JsPayload,
@@ -15,7 +15,7 @@ use crate::{
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
-/// What `deliver` answers; anything else: so many listeners threw.
+/// What `deliver` answers; anything else: listeners threw.
 const DELIVERED: i32 = 0;
 const NOT_JSON: i32 = -1;
 
@@ -36,12 +36,13 @@ impl Dispatch<JsPayload> for JsDispatch {
         match self.0.deliver(payload.into_place()) {
             DELIVERED => {}
             NOT_JSON => failures.push(Error::new(ErrorKind::Decode, "an event is not JSON")),
-            threw => note(threw, failures),
+            _ => self.take_thrown(failures),
         }
     }
 
     fn end_of_round(&mut self, failures: &mut Vec<Error>) {
-        note(self.0.rejected(), failures);
+        // Async listeners throw when they like.
+        self.take_thrown(failures);
     }
 
     fn reply(&mut self, id: u64, answer: Result<JsPayload, Error>) -> Option<Result<JsPayload, Error>> {
@@ -62,9 +63,10 @@ impl Dispatch<JsPayload> for JsDispatch {
     }
 }
 
-/// So many listeners threw.
-fn note(threw: i32, failures: &mut Vec<Error>) {
-    for _ in 0..threw {
-        failures.push(thrown(ErrorKind::Listener, "a listener threw", Kept::of(take_thrown())));
+impl JsDispatch {
+    fn take_thrown(&self, failures: &mut Vec<Error>) {
+        while let number @ 1.. = self.0.take_thrown() {
+            failures.push(thrown(ErrorKind::Listener, "a listener threw", Kept::of(number)));
+        }
     }
 }

@@ -20,15 +20,8 @@ const NOTHING = [];
 /** Whether nobody but one listener wants a message, who takes it as it came: then it need not be parsed. */
 const alone = (places) => places.length === 1 && places[0].raw;
 
-/** What `deliver` answers: the text is no JSON, or how many listeners threw. */
+/** What `deliver` answers: the text is no JSON, or how much is to be taken that listeners threw. */
 const NOT_JSON = -1;
-
-/** The numbers of what listeners threw, until they are taken. */
-const thrown = [];
-
-export function takeThrown() {
-  return thrown.shift();
-}
 
 /**
  * The steps of the life cycle that say something: what their two texts and their two numbers are called. An error is called so
@@ -63,10 +56,10 @@ export class Edge {
   /** Until when the events of which socket may pass the session by, and how many have, their bytes, and when the last one came. */
   #until = 0;
   #passing;
-  /** What was thrown by async listeners since the module last asked. */
-  #rejected = [];
+  /** What listeners threw, until it is taken. */
+  #thrown = [];
   #late = (error) => {
-    this.#rejected.push(error);
+    this.#thrown.push(error);
     this.wake?.();
   };
   #passed = [0, 0, 0];
@@ -216,13 +209,12 @@ export class Edge {
     const failures = failuresOf(place) ?? this.#give(typeOf(place) ?? UNKNOWN, raw(place), documentOf(place));
     release(place);
     if (failures === undefined) return NOT_JSON;
-    for (const failure of failures) thrown.push(keepValue(failure));
-    return failures.length;
+    return this.#thrown.push(...failures);
   }
 
-  /** How many async listeners threw since the last time. */
-  rejected() {
-    return this.#rejected.splice(0).map((error) => thrown.push(keepValue(error))).length;
+  /** The number of the next thing that a listener threw; 0 if there is none. */
+  takeThrown() {
+    return this.#thrown.length && keepValue(this.#thrown.shift());
   }
 
   /** Calls the listeners of a message, which is parsed if it was not yet and they want it so. What they threw; nothing if it is no JSON. */

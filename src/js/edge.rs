@@ -45,9 +45,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn deliver(this: &Edge, place: u32) -> i32;
 
-    /// How many async listeners threw since the last time.
-    #[wasm_bindgen(method)]
-    pub(super) fn rejected(this: &Edge) -> i32;
+    /// The number of the next thing that a listener threw, or 0.
+    #[wasm_bindgen(method, js_name = takeThrown)]
+    pub(super) fn take_thrown(this: &Edge) -> u32;
 
     #[wasm_bindgen(method)]
     pub(super) fn step(
@@ -94,9 +94,6 @@ extern "C" {
     pub(super) fn release(place: u32);
 
     pub(super) fn member(place: u32, path: &str) -> JsValue;
-
-    #[wasm_bindgen(js_name = takeThrown)]
-    pub(super) fn take_thrown() -> u32;
 }
 
 #[wasm_bindgen(module = "/src/js/error.js")]
