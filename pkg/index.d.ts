@@ -383,10 +383,11 @@ export interface Client<Events extends object = AnyEvents> extends Source<Events
   /** Calls a function for every step in the life of the connection. Gives back a function that ends this. */
   onLifecycle(listener: (step: Lifecycle) => void): () => void;
   /**
-   * Sends a message: text and bytes as they are, everything else as JSON. Without a connection it waits for one in the outbox,
+   * Sends a message: text and bytes as they are, a `Blob` once it is read (nothing overtakes it), everything else as JSON; what JSON
+   * would lose, such as a `Map` or a forgotten `await`, is refused with `invalid-input`. Without a connection it waits for one in the outbox,
    * before `connect` too (do not await it there). Settles when the browser has taken it.
    */
-  send(message: string | ArrayBuffer | ArrayBufferView | object | number | boolean | null, options?: SendOptions): Promise<void>;
+  send(message: string | ArrayBuffer | ArrayBufferView | Blob | object | number | boolean | null, options?: SendOptions): Promise<void>;
   /**
    * Sends a request, and settles with its reply. The dialect says where the id of both stands; one is put in where there is none.
    * The reply goes to the caller alone; one that comes too late is an event as any other.

@@ -127,6 +127,9 @@ class Client extends Source {
   /** Whether it is being closed: nobody hears of an event any more. */
   #silent = true;
   #wakes = 0;
+  /** The last Blob that is read, with the messages behind it, and how many all these are. */
+  #reading;
+  #waiting = 0;
   // everything
   #channels;
   // end
@@ -205,8 +208,8 @@ class Client extends Source {
 
   send(message, { signal, ...options } = {}) {
     return attempted(() => {
-      const bytes = encode(message);
-      return this.#withdrawable(signal, (done) => this.#core.send(bytes, optional(options), done));
+      const data = encode(message);
+      return this.#inTurn(data, (data) => this.#withdrawable(signal, (done) => this.#core.send(data, optional(options), done)));
     });
   }
 
@@ -214,8 +217,26 @@ class Client extends Source {
     return attempted(() => {
       if (!(timeout > 0)) throw new EverwireError('invalid-input', 'timeout: must be more than 0', false, { path: 'timeout' });
       const text = json(message, 'invalid-input', 'the request ', {});
-      return this.#withdrawable(signal, (done) => this.#core.request(text, timeout, done));
+      return this.#inTurn(text, () => this.#withdrawable(signal, (done) => this.#core.request(text, timeout, done)));
     });
+  }
+
+  /** Sends at once, or where a Blob is read before, or is to be, after that: nothing overtakes. */
+  #inTurn(data, send) {
+    const isBlob = typeof data === 'function';
+    if (!isBlob && this.#reading === undefined) return send(data);
+    if (this.#waiting >= MOST_WAITING) throw new EverwireError('overflow', 'too many messages wait for a Blob to be read', true, {});
+    this.#waiting += 1;
+    // What the buffer holds now is sent.
+    const kept = isBlob || typeof data === 'string' ? data : data.slice();
+    const turn = Promise.resolve(this.#reading).then(() => (isBlob ? kept() : kept));
+    const sending = turn.then(send);
+    const over = () => {
+      this.#waiting -= 1;
+      if (this.#reading === read) this.#reading = undefined;
+    };
+    const read = (this.#reading = turn.then(over, over));
+    return unheard(sending);
   }
 
   #withdrawable(signal, ask) {
@@ -555,12 +576,41 @@ function promise(ask) {
   return new Promise((resolve, reject) => ask((error, value) => (error === undefined ? resolve(value) : reject(error))));
 }
 
-/** Text and bytes go as they are, everything else as JSON. */
+/** How many messages may wait for Blobs to be read. */
+const MOST_WAITING = 1024;
+
+/** Text and bytes go as they are, a Blob once it is read, everything else as JSON. */
 function encode(message) {
   if (typeof message === 'string') return message;
-  if (message instanceof ArrayBuffer) return new Uint8Array(message);
-  if (ArrayBuffer.isView(message)) return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
-  return json(message, 'invalid-input', 'the message ', {});
+  const kind = kindOf(message);
+  if (kind === 'Blob' || kind === 'File') return () => bytesOfBlob(message);
+  return bytesOf(message, kind) ?? json(message, 'invalid-input', 'the message ', {});
+}
+
+/** What a value is, of whatever realm: `ArrayBuffer`, `Map`, and so on. */
+const kindOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
+
+/** The bytes of a buffer or a view, which are copied where other threads may write to them. */
+function bytesOf(message, kind) {
+  const isView = ArrayBuffer.isView(message);
+  const buffer = isView ? message.buffer : message;
+  const of = isView ? kindOf(buffer) : kind;
+  const isShared = of === 'SharedArrayBuffer';
+  if (!isShared && of !== 'ArrayBuffer') return undefined;
+  try {
+    const bytes = isView ? new Uint8Array(buffer, message.byteOffset, message.byteLength) : new Uint8Array(buffer);
+    return isShared ? bytes.slice() : bytes;
+  } catch (cause) {
+    throw new EverwireError('invalid-input', 'the message is a buffer that was transferred or made too small', false, { cause });
+  }
+}
+
+async function bytesOfBlob(blob) {
+  try {
+    return new Uint8Array(await blob.arrayBuffer());
+  } catch (cause) {
+    throw new EverwireError('invalid-input', 'the Blob could not be read', false, { cause });
+  }
 }
 
 /** The functions among the options. */
@@ -599,7 +649,7 @@ function written(options) {
 
 /** What asks for the events that were missed, as text. */
 function asked(message) {
-  return message === undefined || message === null ? undefined : encode(message);
+  return message === undefined || message === null || typeof message === 'string' ? message ?? undefined : json(message, 'invalid-input', 'onResume: ', {});
 }
 // end
 
@@ -612,9 +662,40 @@ function json(value, code, what, details) {
   try {
     const text = JSON.stringify(value);
     // What is no number would be written as `null`.
-    if (text !== undefined && (text !== 'null' || value === null)) return text;
+    if (text !== undefined && (text !== 'null' || value === null)) {
+      if (text.includes('{}')) JSON.stringify(value, meaning);
+      return text;
+    }
   } catch (cause) {
-    details.cause = cause;
+    if (cause instanceof NoMeaning) what += `would lose ${cause.message}: it `;
+    else details.cause = cause;
   }
   throw new EverwireError(code, `${what}cannot be written as JSON`, false, details);
+}
+
+class NoMeaning extends Error {}
+
+/** What to send in place of what JSON writes as `{}`. */
+const INSTEAD = {
+  Promise: 'await it',
+  Map: 'use Object.fromEntries',
+  Set: 'use an array',
+  FormData: 'use Object.fromEntries',
+  URLSearchParams: 'use String',
+  ArrayBuffer: 'send bytes by themselves',
+  Blob: 'send it by itself',
+  File: 'send it by itself',
+};
+
+/** Refuses what JSON writes as `{}` though it is no plain object. */
+function meaning(key, value) {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value) && typeof value.valueOf?.() === 'object';
+  if (isObject && Object.keys(value).length === 0) {
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+      const kind = kindOf(value);
+      throw new NoMeaning(`a ${kind === 'Object' ? prototype.constructor?.name : kind} (${INSTEAD[kind] ?? 'use a plain object'})`);
+    }
+  }
+  return value;
 }

@@ -16,6 +16,7 @@ import './legal.test.mjs';
 import './life.test.mjs';
 import './manners.test.mjs';
 import './memory.test.mjs';
+import './outgoing.test.mjs';
 import './page.test.mjs';
 import './packaging.test.mjs';
 import './proxies.test.mjs';
