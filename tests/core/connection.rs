@@ -236,6 +236,7 @@ fn a_close_with_an_illegal_code_or_reason_is_refused() {
 #[test]
 fn a_message_goes_out_only_after_the_hello() {
     let mut bed = Bed::new(with_static_token());
+    bed.close();
     assert_eq!(bed.refuse(send("x")).kind(), ErrorKind::Closed);
     bed.give(Input::Connect);
     bed.drain();

@@ -99,6 +99,7 @@ fn a_loss_fails_what_was_written_and_spares_what_waits() {
 #[test]
 fn what_is_no_request_is_refused() {
     let mut bed = Bed::new(Settings { max_requests: 2, ..rpc() });
+    bed.close();
     assert_eq!(bed.refuse(request(1, 1)).kind(), ErrorKind::Closed);
     bed.give(Input::Connect);
     bed.drain();
