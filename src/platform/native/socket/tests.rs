@@ -150,14 +150,6 @@ async fn the_peers_close_is_answered_and_told() {
 }
 
 #[tokio::test]
-async fn a_close_without_a_code_is_1005() {
-    let (mut client, mut server) = pair().await;
-    let server = serve(async move { server.close(None).await });
-    assert_eq!(end(&mut client).await.code, Some(1005));
-    server.await.expect("the server").expect("closed");
-}
-
-#[tokio::test]
 async fn our_close_comes_after_what_was_sent_and_before_nothing() {
     let (mut client, mut server) = pair().await;
     let server = serve(async move {
@@ -173,15 +165,6 @@ async fn our_close_comes_after_what_was_sent_and_before_nothing() {
     assert_eq!(first, Wire::text("last words"));
     assert_eq!(close, (1000, "client disconnect".into()));
     assert!(ended);
-}
-
-#[tokio::test]
-async fn a_reason_that_is_too_long_is_cut_at_a_character() {
-    let (mut client, mut server) = pair().await;
-    let server = serve(async move { close_of(server.next().await) });
-    client.close(4000, &"ü".repeat(100));
-    end(&mut client).await;
-    assert_eq!(server.await.expect("the server"), (4000, "ü".repeat(61)));
 }
 
 #[tokio::test]

@@ -53,3 +53,20 @@ async fn a_close_that_no_server_may_send_is_a_violation_that_names_the_code() {
         assert_eq!(answer, u16::to_be_bytes(code), "{payload:?}");
     }
 }
+
+#[tokio::test]
+async fn a_close_without_a_code_is_1005() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move { server.close(None).await });
+    assert_eq!(end(&mut client).await.code, Some(1005));
+    server.await.expect("the server").expect("closed");
+}
+
+#[tokio::test]
+async fn a_reason_that_is_too_long_is_cut_at_a_character() {
+    let (mut client, mut server) = pair().await;
+    let server = serve(async move { close_of(server.next().await) });
+    client.close(4000, &"ü".repeat(100));
+    end(&mut client).await;
+    assert_eq!(server.await.expect("the server"), (4000, "ü".repeat(61)));
+}
