@@ -4,7 +4,6 @@
 use super::{
     fields::{Fields, Mistake},
     json::Json,
-    template,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -33,10 +32,6 @@ impl ChannelRule {
 
     pub(super) fn check(&self, mistake: &Mistake) {
         mistake.unless_path(&self.field, "channels.field");
-        template::check(&self.subscribe, "channels.subscribe", mistake);
-        if let Some(frame) = &self.unsubscribe {
-            template::check(frame, "channels.unsubscribe", mistake);
-        }
     }
 }
 

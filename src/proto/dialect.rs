@@ -1,6 +1,9 @@
 //! Dialects are data (N-2): what a server expects on the wire, as a value that can be written in JSON.
 
 mod action;
+mod templates;
+
+pub(super) use templates::Place;
 
 pub use action::{Action, CloseRule, CodeRule};
 
@@ -14,7 +17,6 @@ use super::{
     message::Payload,
     requests::RequestRule,
     resume::ResumeRule,
-    template,
     text::pieces,
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -24,8 +26,8 @@ use std::time::Duration;
 ///
 /// Some are built in (see [`Dialect::builtin`]); any other is written as JSON, as `docs/DIALECTS.md` tells, and read by [`Dialect::from_json`].
 /// Strings may hold placeholders: `"${name}"` stands for a parameter (any JSON value where it is the whole string),
-/// `"${name?}"` for one that may be missing, in which case the member is left out. `token`, `connection_id` and `client`
-/// (the client id) are always there; the rest comes from the builder's `param`, else from `defaults`. Members that are
+/// `"${name?}"` for one that may be missing, in which case the member is left out. `token` and `client`
+/// (the client id) are always there, `connection_id` after the hello; the rest comes from the builder's `param`, else from `defaults`. Members that are
 /// named by a path are written `a.b`.
 ///
 /// ```
@@ -347,14 +349,6 @@ impl Dialect {
         mistake.result()
     }
 
-    /// Whether anything in it asks for the token.
-    pub(crate) fn needs_token(&self) -> bool {
-        let asks = |template| template::asks_for(template, Some("token"));
-        self.first_frame.as_ref().is_some_and(asks)
-            || [&self.url.query, &self.defaults, &self.headers].into_iter().any(|members| members.values().any(asks))
-            || self.protocols.iter().any(|text| template::text_asks_for(text, Some("token")))
-    }
-
     /// The time from dialling to the hello.
     pub(crate) fn hello_timeout(&self) -> Duration {
         Duration::from_millis(self.hello.as_ref().map_or(HELLO_TIMEOUT, |hello| hello.timeout_ms))
@@ -384,10 +378,9 @@ mod tests {
             assert_eq!(dialect.name, name);
             assert_eq!(Dialect::from_json(&dialect.to_json()).unwrap(), dialect);
         }
-        assert!(
-            Dialect::stream().needs_token() && Dialect::stream_v1().needs_token() && Dialect::envelope().needs_token()
-        );
-        assert!(!Dialect::raw().needs_token());
+        let needs = |dialect: Dialect| dialect.needs_token::<Whole>();
+        assert!(needs(Dialect::stream()) && needs(Dialect::stream_v1()) && needs(Dialect::envelope()));
+        assert!(!needs(Dialect::raw()));
         assert_eq!(Dialect::builtin("nope").unwrap_err().path(), Some("dialect"));
     }
 }

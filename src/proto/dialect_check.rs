@@ -2,7 +2,7 @@
 
 use super::{
     close_code::none_can_come,
-    dialect::{Action, Dialect},
+    dialect::{Action, Dialect, Place},
     fields::Mistake,
     message::Payload,
     template,
@@ -25,7 +25,6 @@ pub(super) fn check<P: Payload>(dialect: &Dialect, mistake: &Mistake) {
         mistake.when_zero(health.interval_ms == 0, "health_check.interval_ms");
         let short = health.silence_ms < health.interval_ms.saturating_add(health.min_grace_ms);
         mistake.when(short, "health_check.silence_ms", "must exceed interval_ms by min_grace_ms at least");
-        template::check(&health.frame, "health_check.frame", mistake);
     }
     if P::PARTS.channels
         && let Some(channels) = &dialect.channels
@@ -54,29 +53,18 @@ pub(super) fn check<P: Payload>(dialect: &Dialect, mistake: &Mistake) {
         };
         mistake.note(&indexed("close", index, at), wrong);
     }
-    if P::PARTS.renewal
-        && let Some(rule) = &dialect.token_refresh
-    {
-        template::check(&rule.frame, "token_refresh.frame", mistake);
-    }
     for (index, rule) in dialect.statuses.iter().enumerate() {
         let event = rule.action == Action::Event;
         mistake.when(event, &indexed("statuses", index, ".action"), "a refusal cannot be an event");
     }
-    for (index, rule) in dialect.answers.iter().enumerate() {
-        template::check(&rule.frame, &indexed("answers", index, ".frame"), mistake);
+    for (path, text) in [("url.path", &dialect.url.path), ("url.default", &dialect.url.default)] {
+        let asks = text.as_ref().is_some_and(|text| template::text_asks_for(text, None));
+        mistake.when(asks, path, "no placeholder can stand here");
     }
-    for (index, protocol) in dialect.protocols.iter().enumerate() {
-        template::check_text(protocol, &indexed("protocols", index, ""), mistake);
-    }
-    for (path, members) in
-        [("headers", &dialect.headers), ("url.query", &dialect.url.query), ("defaults", &dialect.defaults)]
-    {
-        template::check_members(members, path, mistake);
-    }
-    if let Some(frame) = &dialect.first_frame {
-        template::check(frame, "first_frame", mistake);
-    }
+    let has_id = dialect.hello.as_ref().is_some_and(|hello| hello.connection_id.is_some());
+    dialect.templates::<P>(&mut |path, template, place| {
+        template::check(template, path, has_id && place != Place::Dial, mistake);
+    });
 }
 
 #[cfg(test)]

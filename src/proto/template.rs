@@ -35,9 +35,9 @@ impl Params<'_> {
             ("connection_id", ..) => self.connection_id,
             ("client", ..) => Some(self.client),
             ("channel", _, channel @ Some(_)) => channel,
-            ("session", Some(point), _) => point.session.as_deref(),
-            ("last_sequence", Some(point), _) => {
-                return Ok(point.last_sequence.map(|last| Json::Number(decimal(last).into())));
+            ("session", Some(ResumePoint { session: session @ Some(_), .. }), _) => session.as_deref(),
+            ("last_sequence", Some(ResumePoint { last_sequence: Some(last), .. }), _) => {
+                return Ok(Some(Json::Number(decimal(*last).into())));
             }
             _ => return self.given_or_default(name, depth),
         };
@@ -127,7 +127,11 @@ impl Params<'_> {
     fn lookup(&self, placeholder: Placeholder<'_>, depth: u8) -> Result<Option<Json>, Error> {
         let value = self.get(placeholder.name, depth)?;
         if value.is_none() && !placeholder.optional {
-            return Err(Error::wrong(&["params.", placeholder.name].concat(), "the dialect needs this parameter"));
+            return Err(match placeholder.name {
+                "token" => Error::wrong("token", "the dialect needs a token or a token provider"),
+                "connection_id" => Error::wrong("params.connection_id", "is not known before the hello"),
+                name => Error::wrong(&["params.", name].concat(), "the dialect needs this parameter"),
+            });
         }
         Ok(value)
     }
@@ -177,33 +181,33 @@ fn part<'a>(rest: &mut &'a str) -> Option<Part<'a>> {
     Some(Part::Placeholder(Placeholder { name, optional: inner.len() > name.len() }))
 }
 
-/// Checks the placeholders in a template; a mistake carries the path to the wrong one.
-pub(super) fn check(template: &Json, path: &str, mistake: &Mistake) {
+/// Checks the placeholders in a template; a mistake carries the path to the wrong one. `has_id`: whether a connection id can be
+/// known where it stands.
+pub(super) fn check(template: &Json, path: &str, has_id: bool, mistake: &Mistake) {
     match template {
-        Json::String(text) => check_text(text, path, mistake),
-        Json::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                check(item, &indexed(path, index, ""), mistake);
+        Json::String(text) => {
+            let mut text = text.as_str();
+            while let Some(part) = part(&mut text) {
+                match part {
+                    Part::Wrong(message) => mistake.note(path, message),
+                    Part::Placeholder(Placeholder { name: "connection_id", .. }) if !has_id => {
+                        mistake.note(path, "`connection_id` is known after the hello, by `hello.connection_id`");
+                    }
+                    _ => {}
+                }
             }
         }
-        Json::Object(members) => check_members(members, path, mistake),
-        _ => {}
-    }
-}
-
-/// The same of templates that have names.
-pub(super) fn check_members(members: &Object, path: &str, mistake: &Mistake) {
-    for (name, value) in members.iter() {
-        check(value, &[path, ".", name].concat(), mistake);
-    }
-}
-
-/// The same of a text.
-pub(super) fn check_text(mut text: &str, path: &str, mistake: &Mistake) {
-    while let Some(part) = part(&mut text) {
-        if let Part::Wrong(message) = part {
-            mistake.note(path, message);
+        Json::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                check(item, &indexed(path, index, ""), has_id, mistake);
+            }
         }
+        Json::Object(members) => {
+            for (name, value) in members.iter() {
+                check(value, &[path, ".", name].concat(), has_id, mistake);
+            }
+        }
+        _ => {}
     }
 }
 

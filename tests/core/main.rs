@@ -24,6 +24,7 @@ mod overlap;
 mod page;
 mod ping;
 mod pitfalls;
+mod placeholders;
 mod records;
 mod recovery;
 mod requests;

@@ -3,7 +3,6 @@
 use super::super::{
     fields::{Fields, Mistake},
     json::Json,
-    template,
 };
 use serde::Serialize;
 
@@ -159,14 +158,10 @@ impl ResumeRule {
         if let Some(ack) = &self.ack {
             let never = ack.every == 0 || ack.after_ms == 0;
             mistake.when(never, "resume.ack", "`every` and `after_ms` must be more than 0");
-            template::check(&ack.frame, "resume.ack.frame", mistake);
         }
         if let Some(sends) = &self.sends {
             let none = sends.max_messages == 0 || sends.max_bytes == 0;
             mistake.when(none, "resume.sends", "`max_messages` and `max_bytes` must be more than 0");
-        }
-        if let Some(frame) = &self.request {
-            template::check(frame, "resume.request", mistake);
         }
     }
 }

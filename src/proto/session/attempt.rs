@@ -12,7 +12,7 @@ use super::super::{
     state::State,
     template,
     timers::Timer,
-    url::HIDDEN,
+    url::{self, HIDDEN},
 };
 use super::{Link, Output, Session, TokenSource};
 use std::{mem, sync::Arc};
@@ -49,7 +49,8 @@ impl<P: Payload> Session<P> {
         if P::PARTS.resilience && self.breaker.as_mut().is_some_and(Breaker::begin) {
             self.tell(Lifecycle::Breaker { state: BreakerState::HalfOpen, wait: None });
         }
-        let wants_token = matches!(self.settings.token, TokenSource::Provider) && self.settings.dialect.needs_token();
+        let wants_token =
+            matches!(self.settings.token, TokenSource::Provider) && self.settings.dialect.needs_token::<P>();
         // One that has ended meanwhile is not worth a dial.
         if wants_token && !self.tokens.is_usable(self.now) {
             self.link = Link::Token;
@@ -131,7 +132,9 @@ impl<P: Payload> Session<P> {
     /// Gives the server a token that was renewed while connected, where the dialect knows how. Elsewhere it is for the next
     /// connection.
     fn show_token(&mut self) {
-        self.write_filled(self.settings.token_refresh(self.tokens.get()));
+        if let Some(rule) = &self.settings.dialect.token_refresh {
+            self.write_filled(self.filled(&rule.frame));
+        }
     }
 
     fn dial(&mut self) {
@@ -162,8 +165,8 @@ impl<P: Payload> Session<P> {
         let settings = &self.settings;
         settings.check_token(self.tokens.get())?;
         let point = self.resume_point();
-        let params = settings.params(self.tokens.get(), None, point.as_ref());
-        let url = settings.dial_url(self.tokens.get(), point.as_ref())?;
+        let params = self.params(point.as_ref());
+        let url = url::dial_url(&settings.url, &settings.dialect, &params)?;
         let mut protocols = Vec::new();
         for protocol in &settings.dialect.protocols {
             let protocol = params.text(protocol)?;
@@ -196,7 +199,7 @@ impl<P: Payload> Session<P> {
         self.timers.stop(Timer::Open);
         self.stats.dial_time = Some(self.now - self.dialled_at);
         self.health.last_received = self.now;
-        match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
+        match self.first_frame() {
             Err(error) => return self.fail(error, Action::Fatal),
             frame => self.write_filled(frame),
         }
@@ -206,6 +209,10 @@ impl<P: Payload> Session<P> {
         } else {
             self.up(None, None);
         }
+    }
+
+    pub(super) fn first_frame(&self) -> Result<Option<String>, Error> {
+        self.settings.dialect.first_frame.as_ref().map_or(Ok(None), |frame| self.filled(frame))
     }
 
     pub(super) fn dial_failed(&mut self, generation: u64, error: Error) {
@@ -225,10 +232,6 @@ impl<P: Payload> Session<P> {
 
     /// The hello came: the connection id is there before anybody hears of the connection (S0-7).
     pub(super) fn up(&mut self, connection_id: Option<Arc<str>>, hello: Option<&Json>) {
-        self.health.frame = match self.settings.health_frame(connection_id.as_deref()) {
-            Ok(frame) => frame,
-            Err(error) => return self.fail(error, Action::Fatal),
-        };
         let downtime = self.lost_at.take().map(|lost| self.now - lost);
         self.stats.connects += 1;
         self.stats.reconnects += u64::from(downtime.is_some());

@@ -1,11 +1,8 @@
 //! Whether the server is still there: health checks, pings of the protocol, probes, silence.
 
 use super::super::{
-    lifecycle::Lifecycle,
-    message::{Message, Payload},
-    record::Reason,
-    time::Timestamp,
-    timers::Timer,
+    lifecycle::Lifecycle, message::Payload, record::Reason, template::Params, time::Timestamp, timers::Timer,
+    url::HIDDEN,
 };
 use super::{Output, Session};
 use std::{sync::Arc, time::Duration};
@@ -20,8 +17,6 @@ pub(super) struct Health {
     /// The ping whose deadline runs.
     ping_sent: Option<Timestamp>,
     pub(super) probed_at: Timestamp,
-    /// The health check, filled in for this connection.
-    pub(super) frame: String,
 }
 
 impl Health {
@@ -79,13 +74,21 @@ impl<P: Payload> Session<P> {
     }
 
     pub(super) fn send_health_check(&mut self) {
-        self.stats.health_checks += 1;
-        self.health.checks.add(self.now);
-        if P::PARTS.records {
-            self.tell(Lifecycle::Ping { payload: Arc::from(self.health.frame.as_str()) });
-        }
-        self.write(Message::Text(self.health.frame.clone()), None);
         self.arm(Timer::HealthCheck, self.settings.health_interval());
+        let Some(rule) = &self.settings.dialect.health_check else { return };
+        let point = self.resume_point();
+        let params = self.params(point.as_ref());
+        // The token of now, which may have been renewed. The step of the life cycle must not have it.
+        let frame = params.frame(&rule.frame);
+        let shown = Params { token: params.token.map(|_| HIDDEN), ..params }.frame(&rule.frame);
+        if let (Ok(Some(_)), Ok(Some(shown))) = (&frame, shown) {
+            self.stats.health_checks += 1;
+            self.health.checks.add(self.now);
+            if P::PARTS.records {
+                self.tell(Lifecycle::Ping { payload: Arc::from(shown) });
+            }
+        }
+        self.write_filled(frame);
     }
 
     /// The reply to a health check came.

@@ -4,9 +4,9 @@ use super::super::{
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
     json::Json,
-    message::{Class, Parts, Passed, Payload},
+    message::{Class, Message, Parts, Passed, Payload},
     server_error::{self, ServerError},
-    template,
+    template::{self, Params},
 };
 use super::{Link, Output, Session};
 use std::{slice::from_ref, sync::Arc};
@@ -145,7 +145,9 @@ impl<P: Payload> Session<P> {
             self.health.last_received = self.now;
             self.promote();
             self.before_hello(class, payload);
-        } else if role.answer.is_none() && !role.is(Role::REPLY) {
+        } else if role.answer.is_some() || role.is(Role::REPLY) {
+            self.answer_successor(role);
+        } else {
             // An error, or the wrong server: what follows is decided as for any other try.
             self.replace_at_once();
         }
@@ -206,9 +208,12 @@ impl<P: Payload> Session<P> {
         self.fail(error.with_response(response), Action::Fatal);
     }
 
+    /// Whether a hello has what it must have: a connection id too, where a frame cannot do without.
     fn is_complete_hello(&self, document: &Json) -> bool {
-        let hello = self.settings.dialect.hello.as_ref();
-        hello.is_some_and(|hello| hello.requires.iter().all(|path| member(document, path).is_some()))
+        let Some(hello) = &self.settings.dialect.hello else { return false };
+        let has = |path: &String| member(document, path).is_some();
+        hello.requires.iter().all(has)
+            && (hello.connection_id.as_ref().is_none_or(has) || self.settings.check_params::<P>(None).is_ok())
     }
 
     /// The error in a frame, if it is one by its type or by the member that stands for one.
@@ -237,7 +242,19 @@ impl<P: Payload> Session<P> {
 
     fn answer(&mut self, role: Role) {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
-        self.write_filled(self.filled(&rule.frame, None));
+        self.write_filled(self.filled(&rule.frame));
+    }
+
+    /// The same on the connection that is to take the place of this one, which has no id yet.
+    fn answer_successor(&mut self, role: Role) {
+        let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
+        let point = self.resume_point();
+        let frame = Params { connection_id: None, ..self.params(point.as_ref()) }.frame(&rule.frame);
+        match (frame, &self.successor) {
+            (Ok(Some(frame)), Some(successor)) => self.write_to(successor.generation, Message::Text(frame), None),
+            (Err(error), _) => self.report(error),
+            _ => {}
+        }
     }
 
     /// An error in the middle of the stream: the listeners have it as an event, the session acts on it.

@@ -45,8 +45,10 @@ use super::{
     record::{Reason, Reconnect, Record},
     requests::Requests,
     resume::{Resume, ResumePoint, Sequence},
+    secret::Secret,
     state::State,
     stats::Stats,
+    template::Params,
     time::Timestamp,
     timers::{Timer, Timers},
     token::Tokens,
@@ -323,10 +325,15 @@ impl<P: Payload> Session<P> {
         self.tell(Lifecycle::State { old, new });
     }
 
-    /// Fills in a frame of the dialect for the connection of now.
-    fn filled(&self, frame: &Json, point: Option<&ResumePoint>) -> Result<Option<String>, Error> {
-        let params = self.settings.params(None, self.connection_id.as_deref(), point);
-        Ok(params.fill(frame)?.map(|frame| frame.text()))
+    /// What placeholders stand for on the connection of now, or for the next one.
+    fn params<'a>(&'a self, point: Option<&'a ResumePoint>) -> Params<'a> {
+        let id = self.connection_id.as_deref().filter(|_| self.link == Link::Up);
+        self.settings.params(self.tokens.get().map(Secret::reveal), id, point)
+    }
+
+    /// Fills in a frame of the dialect.
+    fn filled(&self, frame: &Json) -> Result<Option<String>, Error> {
+        self.params(self.resume_point().as_ref()).frame(frame)
     }
 
     /// Writes a frame that was filled in, if anything is left of it.

@@ -30,7 +30,7 @@ impl<P: Payload> Session<P> {
     /// Dials the successor of this connection; false where it could not go on after the last event.
     pub(super) fn begin_overlap(&mut self) -> bool {
         let has_token = !matches!(self.settings.token, TokenSource::Provider)
-            || !self.settings.dialect.needs_token()
+            || !self.settings.dialect.needs_token::<P>()
             || self.tokens.is_usable(self.now);
         if self.link != Link::Up || self.settings.dialect.hello.is_none() || !self.resumes() || !has_token {
             return false;
@@ -50,7 +50,7 @@ impl<P: Payload> Session<P> {
         let generation = successor.generation;
         self.timers.stop(Timer::Open);
         self.arm_hello();
-        match self.settings.first_frame(self.tokens.get(), self.resume_point().as_ref()) {
+        match self.first_frame() {
             Ok(Some(frame)) => self.write_to(generation, Message::Text(frame), None),
             Ok(None) => {}
             Err(error) => self.successor_failed(error),

@@ -135,7 +135,7 @@ impl<P: Payload> Session<P> {
         let Some(ack) = &resume.rule().ack else { return };
         let mut point = resume.point();
         point.last_sequence = resume.last();
-        self.write_filled(self.filled(&ack.frame, Some(&point)));
+        self.write_filled(self.params(Some(&point)).frame(&ack.frame));
     }
 
     fn gap(&mut self, from: u64, to: Option<u64>) {
@@ -195,7 +195,7 @@ impl<P: Payload> Session<P> {
             self.write(frame, None);
         }
         let Some(request) = self.resume.as_ref().and_then(|resume| resume.rule().request.as_ref()) else { return };
-        self.write_filled(self.filled(request, Some(point)));
+        self.write_filled(self.params(Some(point)).frame(request));
     }
 
     /// Writes again what the server has not taken.

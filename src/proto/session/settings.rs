@@ -3,18 +3,18 @@
 use super::super::{
     backoff::BackoffRule,
     breaker::BreakerRule,
-    dialect::Dialect,
+    dialect::{Dialect, Place},
     dialect_check,
     error::Error,
     fields::Mistake,
-    json::{Json, Object},
+    json::Object,
     lifecycle::Lifecycle,
     message::Payload,
     outbox::OutboxRule,
     resume::{OnResume, ResumeMode, ResumePoint},
     secret::Secret,
     template::Params,
-    url::{self, DialUrl, UrlParts},
+    url::{self, UrlParts},
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -160,8 +160,6 @@ impl Settings {
         mistake.when_zero(P::PARTS.outbox && self.outbox.ttl == Some(Duration::ZERO), "outbox.ttl");
         let unused = self.health_interval.is_some() && self.dialect.health_check.is_none();
         mistake.when(unused, "health_check_interval", "the dialect has no health check");
-        let missing = self.dialect.needs_token() && matches!(self.token, TokenSource::None);
-        mistake.when(missing, "token", "the dialect needs a token or a token provider");
         if P::PARTS.resume && self.resume == ResumeMode::FullBuffer {
             let sends = self.dialect.resume.as_ref().and_then(|rule| rule.sends.as_ref());
             let message = "the dialect does not number messages, so that none could be sent again";
@@ -171,7 +169,7 @@ impl Settings {
         if let TokenSource::Static(token) = &self.token {
             self.check_token(Some(token))?;
         }
-        self.check_params::<P>()?;
+        self.check_params::<P>(Some("id"))?;
         Ok(self.clamp())
     }
 
@@ -191,41 +189,29 @@ impl Settings {
         mistake.when(never, "breaker.failures", "must be less than `max_attempts`, or the breaker never opens");
     }
 
-    /// Fills in everything once, so that a missing parameter is found before the first dial.
-    fn check_params<P: Payload>(&self) -> Result<(), Error> {
-        let dialect = &*self.dialect;
-        let params = Params { token: Some("token"), ..self.params(None, None, None) };
-        for template in dialect.url.query.values() {
-            params.check(template)?;
-        }
-        if let Some(frame) = &dialect.first_frame {
-            params.check(frame)?;
-        }
-        if P::PARTS.renewal
-            && let Some(rule) = &dialect.token_refresh
-        {
-            params.check(&rule.frame)?;
-        }
-        let params = Params { connection_id: Some("id"), ..params };
-        for protocol in &dialect.protocols {
-            params.text(protocol)?;
-        }
-        for header in dialect.headers.values() {
-            params.check(header)?;
-        }
-        for rule in &dialect.answers {
-            params.check(&rule.frame)?;
-        }
-        if P::PARTS.channels
-            && let Some(rule) = &dialect.channels
-        {
-            let params = Params { channel: Some("name"), ..params };
-            params.check(&rule.subscribe)?;
-            if let Some(frame) = &rule.unsubscribe {
-                params.check(frame)?;
+    /// Fills in everything once, so that what is missing is found before the first dial. Without a connection id: whether it can be
+    /// done without.
+    pub(super) fn check_params<P: Payload>(&self, connection_id: Option<&str>) -> Result<(), Error> {
+        let has_token = !matches!(self.token, TokenSource::None);
+        let session = self.dialect.resume.as_ref().and_then(|rule| rule.session.as_deref());
+        let known = ResumePoint::new(session, Some(0));
+        let mut result = Ok(());
+        self.dialect.templates::<P>(&mut |_, template, place| {
+            let token = has_token || place == Place::Renewal;
+            let params = Params {
+                channel: (place == Place::Channel).then_some("name"),
+                ..self.params(
+                    token.then_some("token"),
+                    connection_id.filter(|_| place != Place::Dial),
+                    (place == Place::Resuming).then_some(&known),
+                )
+            };
+            // A default is needed where something asks for it.
+            if place != Place::Default && result.is_ok() {
+                result = params.check(template);
             }
-        }
-        self.health_frame(Some("id")).map(drop)
+        });
+        result
     }
 
     /// Keeps the health check within what the dialect allows (Stream: at most 25 s, at least 1 s before the silence).
@@ -251,12 +237,11 @@ impl Settings {
 
     pub(super) fn params<'a>(
         &'a self,
-        token: Option<&'a Secret>,
+        token: Option<&'a str>,
         connection_id: Option<&'a str>,
         point: Option<&'a ResumePoint>,
     ) -> Params<'a> {
         let (given, defaults) = (&self.params, &self.dialect.defaults);
-        let token = token.map(Secret::reveal);
         Params { token, connection_id, point, client: &self.client, channel: None, given, defaults }
     }
 
@@ -268,38 +253,6 @@ impl Settings {
         }
         let message = "must begin with the dialect's `token_prefix`; the parameter `any_token` allows others";
         Err(Error::wrong("token", message))
-    }
-
-    pub(super) fn dial_url(&self, token: Option<&Secret>, point: Option<&ResumePoint>) -> Result<DialUrl, Error> {
-        url::dial_url(&self.url, &self.dialect, &self.params(token, None, point))
-    }
-
-    pub(super) fn first_frame(
-        &self,
-        token: Option<&Secret>,
-        point: Option<&ResumePoint>,
-    ) -> Result<Option<String>, Error> {
-        self.frame(self.dialect.first_frame.as_ref(), token, None, point)
-    }
-
-    /// What gives the server a renewed token, where the dialect knows how.
-    pub(super) fn token_refresh(&self, token: Option<&Secret>) -> Result<Option<String>, Error> {
-        self.frame(self.dialect.token_refresh.as_ref().map(|rule| &rule.frame), token, None, None)
-    }
-
-    pub(super) fn health_frame(&self, connection_id: Option<&str>) -> Result<String, Error> {
-        let template = self.dialect.health_check.as_ref().map(|rule| &rule.frame);
-        Ok(self.frame(template, None, connection_id, None)?.unwrap_or_default())
-    }
-
-    fn frame(
-        &self,
-        template: Option<&Json>,
-        token: Option<&Secret>,
-        connection_id: Option<&str>,
-        point: Option<&ResumePoint>,
-    ) -> Result<Option<String>, Error> {
-        template.map_or(Ok(None), |template| self.params(token, connection_id, point).frame(template))
     }
 
     pub(super) fn health_interval(&self) -> Duration {

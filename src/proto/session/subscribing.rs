@@ -51,7 +51,7 @@ impl<P: Payload> Session<P> {
             None => return Ok(None),
         };
         let Some(template) = template else { return Ok(None) };
-        let params = self.settings.params(self.tokens.get(), self.connection_id.as_deref(), None);
-        Params { channel: Some(&name), ..params }.frame(template)
+        let point = self.resume_point();
+        Params { channel: Some(&name), ..self.params(point.as_ref()) }.frame(template)
     }
 }
