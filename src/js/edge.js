@@ -5,7 +5,7 @@ import { keep as keepValue, option, present } from './error.js';
 import { Listeners, call, report } from './listeners.js';
 import { documentOf, failuresOf, keep, open, raw, release, typeAt, typeOf } from './messages.js';
 
-export { member, raw, release } from './messages.js';
+export { member, readable, release } from './messages.js';
 
 /** The type of a document that has none. */
 const UNKNOWN = 'unknown';

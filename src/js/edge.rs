@@ -89,7 +89,7 @@ extern "C" {
 
     pub(super) fn counted(numbers: &[f64]) -> JsValue;
 
-    pub(super) fn raw(place: u32) -> JsValue;
+    pub(super) fn readable(place: u32) -> Option<String>;
 
     pub(super) fn release(place: u32);
 

@@ -1,6 +1,6 @@
 //! A message that stays in JavaScript: wasm knows it by its place there, and by what it is to the session.
 
-use super::edge::{Edge, member, raw, release};
+use super::edge::{Edge, member, readable, release};
 use crate::{
     platform::{FromBrowser, Inbox, since},
     proto::{Class, Json, Parts, Passed, Payload, decimal},
@@ -110,8 +110,12 @@ impl Payload for JsPayload {
         }
     }
 
+    fn readable(&self) -> Option<Cow<'_, str>> {
+        readable(self.place.0).map(Cow::Owned)
+    }
+
     fn json(&self) -> Option<Json> {
-        Json::of_message(&raw(self.place.0).as_string()?)
+        Json::of_message(&self.readable()?)
     }
 
     fn number(&self, path: &str) -> Option<u64> {

@@ -73,6 +73,9 @@ impl ErrorKind {
     }
 }
 
+/// How much of the server's answer an error carries, in bytes.
+const MAX_RESPONSE: usize = 4096;
+
 type Source = Arc<dyn error::Error + Send + Sync>;
 
 /// An error of everwire. Its text never contains a token.
@@ -168,7 +171,7 @@ impl Error {
         self
     }
 
-    /// The same error with this secret taken out of what the server said.
+    /// The same error with this secret taken out of what the server said, of which it keeps the beginning.
     pub(crate) fn without(mut self, secret: &str) -> Self {
         let inner = &mut *self.0;
         let said = [inner.response.as_mut(), inner.close.as_mut().map(|(_, reason)| reason)];
@@ -176,6 +179,9 @@ impl Error {
             hide(message, secret);
         }
         said.into_iter().flatten().for_each(|text| hide(text, secret));
+        if let Some(response) = &mut inner.response {
+            response.truncate(response.floor_char_boundary(MAX_RESPONSE));
+        }
         self
     }
 
@@ -264,7 +270,8 @@ impl Error {
         self.0.close.as_ref().map(|(_, reason)| reason.as_str())
     }
 
-    /// The server's answer that caused the error, as it came (at most 4 KiB of it).
+    /// The server's answer that caused the error (at most 4 KiB of it): a body, or a message that is text, JSON as this crate writes
+    /// it. The token is shown as `***`.
     pub fn response(&self) -> Option<&str> {
         self.0.response.as_deref()
     }

@@ -156,6 +156,10 @@ impl<T: AsRef<str>, B: AsRef<[u8]>> Payload for Event<T, B> {
         }
     }
 
+    fn readable(&self) -> Option<Cow<'_, str>> {
+        str::from_utf8(self.bytes()).ok().map(Cow::Borrowed)
+    }
+
     fn json(&self) -> Option<Json> {
         Json::of_message(self.text()?)
     }

@@ -142,6 +142,9 @@ pub trait Payload: Sized {
     /// Finds out the type of the message, and remembers it for the dispatch that follows.
     fn classify(&mut self, names: &mut Self::Names) -> Class;
 
+    /// The message as text; of a binary one if it is UTF-8.
+    fn readable(&self) -> Option<Cow<'_, str>>;
+
     /// The whole document, for control messages. `None` if it is no JSON.
     fn json(&self) -> Option<Json>;
 

@@ -6,7 +6,6 @@ use super::{
     error::{Error, ErrorKind},
     fields::{Fields, Mistake},
     json::Json,
-    server_error::excerpt,
     template::plain,
     text::cut,
     time::Timestamp,
@@ -76,7 +75,7 @@ impl RequestRule {
         let message = error.as_str().or_else(|| error.get("message")?.as_str());
         let message = message.unwrap_or("the server answered with an error").to_owned();
         let code = error.get("code").and_then(Json::as_i64);
-        Some(Error::new(ErrorKind::Server, message).with_code(code).with_response(excerpt(reply)))
+        Some(Error::new(ErrorKind::Server, message).with_code(code).with_response(reply.text()))
     }
 }
 

@@ -9,9 +9,6 @@ use super::{
 
 use std::borrow::Cow;
 
-/// How much of the server's answer an error carries.
-const MAX_RESPONSE: usize = 4096;
-
 /// What the server said, and what to do about it.
 pub(super) struct ServerError {
     pub(super) action: Action,
@@ -37,7 +34,7 @@ pub(super) fn read(rule: &ErrorRule, document: &Json) -> ServerError {
         Some(Json::String(message)) => Cow::Owned(message.clone()),
         _ => Cow::Borrowed("the server reported an error"),
     };
-    let mut error = Error::new(kind, message).with_code(code).with_response(excerpt(document));
+    let mut error = Error::new(kind, message).with_code(code).with_response(document.text());
     if let Some(status) = status.and_then(|status| u16::try_from(status).ok()) {
         error = error.with_status(status);
     }
@@ -47,15 +44,6 @@ pub(super) fn read(rule: &ErrorRule, document: &Json) -> ServerError {
 /// A number, also one written as a string.
 fn number(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| decimal::read_signed(value.as_str()?))
-}
-
-/// The document as text, cut where it is long.
-pub(super) fn excerpt(document: &Json) -> String {
-    let mut text = document.text();
-    if text.len() > MAX_RESPONSE {
-        text.truncate(text.floor_char_boundary(MAX_RESPONSE));
-    }
-    text
 }
 
 #[cfg(test)]
@@ -98,7 +86,5 @@ mod tests {
             let read = stream(error);
             assert_eq!((read.action, read.error.code()), (Action::Retry, None));
         }
-        let long = stream(json!({"message": "é".repeat(5_000)}));
-        assert!(long.error.response().unwrap().len() <= MAX_RESPONSE);
     }
 }

@@ -339,3 +339,71 @@ fn a_token_is_nowhere_to_be_seen() {
         }
     }
 }
+
+// What a server says instead of a hello is told, whatever it is: without the token, and not more than 4 KiB of it.
+#[test]
+fn the_answer_of_a_server_that_is_not_the_right_one_is_told() {
+    const TOKEN: &str = "very-secret-token";
+    let refused = |payload: Event| {
+        let dialect = json!({"name": "t", "first_frame": {"token": "${token}"}, "hello": {"types": ["hello"]}});
+        let token = TokenSource::Static(Secret::from(TOKEN.to_owned()));
+        let mut bed =
+            Bed::new(Settings { token, ..Settings::new(Dialect::from_json(&dialect.to_string()).unwrap(), url()) });
+        bed.give(Input::Connect);
+        bed.give(Input::Opened { generation: 1 });
+        bed.give(Input::Message { generation: 1, payload });
+        assert_eq!(ended(&bed.drain()), Some("refused"));
+        let error = bed.last_error.expect("an error");
+        assert_eq!(error.kind(), ErrorKind::Auth);
+        (error.message().to_owned(), error.response().map(ToOwned::to_owned))
+    };
+    let text = |text: &str| refused(Event::from_text(text.to_owned())).1;
+    let plain = "the first frame of the server is not the hello";
+    assert_eq!(refused(Event::from_text("go away".to_owned())), (plain.to_owned(), Some("go away".to_owned())));
+    assert_eq!(text(r#"{"type":"other"}"#).as_deref(), Some(r#"{"type":"other"}"#));
+    assert_eq!(text(r#"{"type":"#).as_deref(), Some(r#"{"type":"#));
+    assert_eq!(text("no very-secret-token here").as_deref(), Some("no *** here"));
+    assert_eq!(text(&"é".repeat(5_000)).map(|text| text.len()), Some(4_096));
+    // It is taken out before the answer is cut.
+    for document in [false, true] {
+        for at in 4_070..4_100 {
+            let long = ["x".repeat(at), TOKEN.to_owned(), "y".repeat(50)].concat();
+            let said = text(&if document { json!({"type": long}).to_string() } else { long }).expect("an answer");
+            assert!(said.len() <= 4_096 && !said.contains("very"), "{at}: {}", &said[4_000..]);
+        }
+    }
+    let binary = |bytes: &[u8]| refused(Event::from_binary(bytes.to_vec()));
+    let what = |size: usize| format!("{plain}, but a binary message of {size} bytes");
+    assert_eq!(binary(b"go away"), (what(7), Some("go away".to_owned())));
+    assert_eq!(binary(&[0xff, 0, 1]), (what(3), None));
+}
+
+#[test]
+fn the_error_in_a_reply_has_no_token() {
+    let dialect =
+        json!({"name": "t", "first_frame": {"token": "${token}"}, "requests": {"id": "id", "error": "error"}});
+    let token = TokenSource::Static(Secret::from("very-secret-token".to_owned()));
+    let mut session = Session::<Event>::new(Settings {
+        token,
+        ..Settings::new(Dialect::from_json(&dialect.to_string()).unwrap(), url())
+    })
+    .unwrap();
+    let message = Message::from("{}");
+    let reply = r#"{"id":1,"error":{"message":"very-secret-token is wrong"}}"#;
+    for input in [
+        Input::Connect,
+        Input::Opened { generation: 1 },
+        Input::Request { id: 1, message, timeout: Duration::from_secs(9) },
+        Input::Room { generation: 1 },
+        Input::Message { generation: 1, payload: Event::from_text(reply.to_owned()) },
+    ] {
+        session.handle(Default::default(), input).unwrap();
+    }
+    let error = std::iter::from_fn(|| session.poll())
+        .find_map(|output| if let Output::Reply { reply, .. } = output { reply.err() } else { None })
+        .expect("an error");
+    assert_eq!(
+        (error.message(), error.response()),
+        ("*** is wrong", Some(r#"{"id":1,"error":{"message":"*** is wrong"}}"#))
+    );
+}

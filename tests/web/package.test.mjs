@@ -353,6 +353,24 @@ test('a wrong hello is an authentication error that carries the answer', async (
   assert.equal(connection.query.api_key, 'wrong-hello');
 });
 
+test('what a server says instead of a hello is told: text, and bytes that are text', async (t) => {
+  const frames = [{ cmd: 'emit', frames: ['go away'] }, { cmd: 'binary', bytes: [...Buffer.from('no tok-1')] }, { cmd: 'binary', bytes: [255, 0] }];
+  const seen = await inPage(t, async ({ connect }, { frames, ...options }) => {
+    const seen = [];
+    for (const frame of frames) {
+      const dialect = { name: 'other', first_frame: { ...frame, token: '${token}' }, hello: { types: ['hello'] } };
+      const error = await connect({ ...options, token: 'tok-1', dialect }).catch((error) => error);
+      seen.push([error.code, error.message.replace(/.* is not the hello/, ''), error.response]);
+    }
+    return seen;
+  }, options(t.peer, { frames }));
+  assert.deepEqual(seen, [
+    ['auth', '', 'go away'],
+    ['auth', ', but a binary message of 8 bytes', 'no ***'],
+    ['auth', ', but a binary message of 2 bytes', undefined],
+  ]);
+});
+
 test('no hello at all is a timeout, and the socket is closed', async (t) => {
   const error = await inPage(t, ({ connect }, options) => failure(() => connect(options)),
     options(t.peer, { params: { api_key: 'no-hello', user_id: 'alice' }, helloTimeout: 60, maxAttempts: 1 }));

@@ -1,6 +1,7 @@
 //! Reads the frames of a connection: the hello first, then events, and among them what concerns the session itself.
 
 use super::super::{
+    decimal::decimal,
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
     json::Json,
@@ -203,9 +204,18 @@ impl<P: Payload> Session<P> {
                 return;
             }
         }
-        let response = document.as_ref().map(server_error::excerpt).unwrap_or_default();
-        let error = Error::new(ErrorKind::Auth, "the first frame of the server is not the hello");
-        self.fail(error.with_response(response), Action::Fatal);
+        let what = "the first frame of the server is not the hello";
+        let mut error = match class {
+            Class::Binary => {
+                let size = decimal(payload.size() as u64);
+                Error::new(ErrorKind::Auth, [what, ", but a binary message of ", &size, " bytes"].concat())
+            }
+            _ => Error::new(ErrorKind::Auth, what),
+        };
+        if let Some(said) = payload.readable() {
+            error = error.with_response(document.map_or_else(|| said.into_owned(), |document| document.text()));
+        }
+        self.fail(error, Action::Fatal);
     }
 
     /// Whether a hello has what it must have: a connection id too, where a frame cannot do without.

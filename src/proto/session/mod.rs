@@ -351,10 +351,7 @@ impl<P: Payload> Session<P> {
 
     /// The error without the token, which a server may have sent back in its answer.
     fn redacted(&self, error: Error) -> Error {
-        match self.tokens.get() {
-            Some(token) => error.without(token.reveal()),
-            None => error,
-        }
+        error.without(self.tokens.get().map_or("", Secret::reveal))
     }
 
     fn report(&mut self, error: Error) {

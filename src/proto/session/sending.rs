@@ -116,7 +116,8 @@ impl<P: Payload> Session<P> {
             return Some(payload);
         };
         self.stats.replies += 1;
-        self.outputs.push(Output::Reply { id, reply: error.map_or(Ok(payload), Err) });
+        let reply = error.map_or(Ok(payload), |error| Err(self.redacted(error)));
+        self.outputs.push(Output::Reply { id, reply });
         None
     }
 
