@@ -36,7 +36,7 @@ async function createCore(options) {
   const core = new Core(text, edge);
   edge.wake = weakly(core, wake);
   const { listeners, channelField } = edge;
-  Object.assign(core, { listeners, channelField });
+  Object.assign(core, { listeners, channelField, outbox: options.outbox });
   return [core, places.map(([, place]) => place)];
 }
 
@@ -130,6 +130,7 @@ class Client extends Source {
   /** The last Blob that is read, with the messages behind it, and how many all these are. */
   #reading;
   #waiting = 0;
+  #waitingBytes = 0;
   // everything
   #channels;
   // end
@@ -225,14 +226,19 @@ class Client extends Source {
   #inTurn(data, send) {
     const isBlob = typeof data === 'function';
     if (!isBlob && this.#reading === undefined) return send(data);
-    if (this.#waiting >= MOST_WAITING) throw new EverwireError('overflow', 'too many messages wait for a Blob to be read', true, {});
+    const { messages = 1000, bytes = 1 << 20 } = this.#core.outbox ?? {};
+    const { size = data.length } = data;
+    const many = this.#waiting === 0 ? '' : this.#waiting >= messages ? 'messages' : this.#waitingBytes + size > bytes ? 'bytes' : '';
+    if (many) throw new EverwireError('overflow', `too many ${many} wait to be sent`, true, {});
     this.#waiting += 1;
+    this.#waitingBytes += size;
     // What the buffer holds now is sent.
     const kept = isBlob || typeof data === 'string' ? data : data.slice();
     const turn = Promise.resolve(this.#reading).then(() => (isBlob ? kept() : kept));
     const sending = turn.then(send);
     const over = () => {
       this.#waiting -= 1;
+      this.#waitingBytes -= size;
       if (this.#reading === read) this.#reading = undefined;
     };
     const read = (this.#reading = turn.then(over, over));
@@ -390,6 +396,7 @@ class Channels {
 
   open(name) {
     if (this.#path === undefined) throw new EverwireError('unsupported', 'channels: the dialect knows no channels', false, { path: 'channels' });
+    if (typeof name !== 'string') throw new EverwireError('invalid-input', 'a channel is named by a string', false, {});
     const handles = this.#handles.get(name) ?? 0;
     if (handles === 0) this.#core.subscribe(name);
     this.#handles.set(name, handles + 1);
@@ -576,14 +583,11 @@ function promise(ask) {
   return new Promise((resolve, reject) => ask((error, value) => (error === undefined ? resolve(value) : reject(error))));
 }
 
-/** How many messages may wait for Blobs to be read. */
-const MOST_WAITING = 1024;
-
 /** Text and bytes go as they are, a Blob once it is read, everything else as JSON. */
 function encode(message) {
   if (typeof message === 'string') return message;
   const kind = kindOf(message);
-  if (kind === 'Blob' || kind === 'File') return () => bytesOfBlob(message);
+  if (kind === 'Blob' || kind === 'File') return Object.assign(() => bytesOfBlob(message), { size: message.size });
   return bytesOf(message, kind) ?? json(message, 'invalid-input', 'the message ', {});
 }
 
@@ -598,6 +602,8 @@ function bytesOf(message, kind) {
   const isShared = of === 'SharedArrayBuffer';
   if (!isShared && of !== 'ArrayBuffer') return undefined;
   try {
+    // Of a view that is longer than its buffer the length is 0, and the keys an error.
+    message.keys?.();
     const bytes = isView ? new Uint8Array(buffer, message.byteOffset, message.byteLength) : new Uint8Array(buffer);
     return isShared ? bytes.slice() : bytes;
   } catch (cause) {
@@ -649,7 +655,10 @@ function written(options) {
 
 /** What asks for the events that were missed, as text. */
 function asked(message) {
-  return message === undefined || message === null || typeof message === 'string' ? message ?? undefined : json(message, 'invalid-input', 'onResume: ', {});
+  if (message === undefined || message === null) return undefined;
+  const text = encode(message);
+  if (typeof text === 'string') return text;
+  throw new EverwireError('invalid-input', 'onResume: must give text, or what can be written as JSON', false, {});
 }
 // end
 
@@ -659,18 +668,18 @@ function optional(options) {
 }
 
 function json(value, code, what, details) {
+  let why;
   try {
     const text = JSON.stringify(value);
+    if (text?.includes('{}') || value?.then) JSON.stringify(value, meaning);
     // What is no number would be written as `null`.
-    if (text !== undefined && (text !== 'null' || value === null)) {
-      if (text.includes('{}')) JSON.stringify(value, meaning);
-      return text;
-    }
+    if (text !== undefined && (text !== 'null' || value === null)) return text;
+    why = /object|function/.test(typeof value) ? `a ${kindOf(value)}` : String(value);
   } catch (cause) {
-    if (cause instanceof NoMeaning) what += `would lose ${cause.message}: it `;
-    else details.cause = cause;
+    [why] = `${cause?.message ?? cause}`.split('\n', 1);
+    if (!(cause instanceof NoMeaning)) details.cause = cause;
   }
-  throw new EverwireError(code, `${what}cannot be written as JSON`, false, details);
+  throw new EverwireError(code, `${what}cannot be written as JSON: ${why}`, false, details);
 }
 
 class NoMeaning extends Error {}
@@ -687,15 +696,17 @@ const INSTEAD = {
   File: 'send it by itself',
 };
 
-/** Refuses what JSON writes as `{}` though it is no plain object. */
+/** Refuses what JSON writes as `{}` though it is no plain object, and a promise of whatever making. */
 function meaning(key, value) {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value) && typeof value.valueOf?.() === 'object';
-  if (isObject && Object.keys(value).length === 0) {
-    const prototype = Object.getPrototypeOf(value);
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-      const kind = kindOf(value);
-      throw new NoMeaning(`a ${kind === 'Object' ? prototype.constructor?.name : kind} (${INSTEAD[kind] ?? 'use a plain object'})`);
-    }
+  const isObject = typeof value === 'object' && value !== null;
+  const prototype = isObject && Object.getPrototypeOf(value);
+  const isPlain = !prototype || Object.getPrototypeOf(prototype) === null || Array.isArray(value) || value.length === 0;
+  const isPromise = isObject && typeof value.then === 'function';
+  if (isPromise || (!isPlain && JSON.stringify(value) === '{}')) {
+    const kind = kindOf(value);
+    const name = kind === 'Object' ? prototype.constructor?.name : kind;
+    const instead = INSTEAD[isPromise ? 'Promise' : kind] ?? 'use a plain object';
+    throw new NoMeaning(`it would lose a ${name}${key && ` in "${key}"`} (${instead})`);
   }
   return value;
 }

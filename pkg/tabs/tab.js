@@ -60,6 +60,7 @@ export class Tab {
     this.#stealAfter = stealAfter;
     this.#told = { stats: first.stats(), log: [] };
     this.channelField = first.channelField;
+    this.outbox = first.outbox;
   }
 
   /** What is counted here, and not by a core. */
@@ -130,7 +131,8 @@ export class Tab {
   }
 
   send(data, options, done) {
-    return this.#accept(['send', data, options], done);
+    // As a core: what is sent is what it is now.
+    return this.#accept(['send', data.slice(), options], done);
   }
 
   request(text, timeout, done) {
