@@ -101,6 +101,23 @@ async fn a_provider_that_fails_panics_or_hangs_is_asked_again() {
     assert_eq!((first["token"].as_str(), asked.load(Ordering::Relaxed)), (Some("good"), 4));
 }
 
+// A server that asks first, as Home Assistant's, by the dialect of the documentation.
+#[tokio::test]
+async fn a_server_that_asks_first_is_answered_with_the_token() {
+    let text = include_str!("../../docs/DIALECTS.md");
+    let example = text.split("```json").find(|part| part.contains("home-assistant")).expect("an example");
+    let dialect = everwire::Dialect::from_json(example.split("```").next().expect("its end")).unwrap();
+    let server = Server::start().await;
+    let provider = || async { Ok("the-token".to_owned()) };
+    let client = everwire::Client::builder(dialect).url(server.url()).token_provider(provider).build().unwrap();
+    client.connect().unwrap();
+    let mut peer = server.accept().await;
+    peer.send(r#"{"type":"auth_required","ha_version":"2025.1.0"}"#).await;
+    assert_eq!(peer.text().await, r#"{"type":"auth","access_token":"the-token"}"#);
+    peer.send(r#"{"type":"auth_ok","ha_version":"2025.1.0"}"#).await;
+    soon(client.ready()).await.unwrap();
+}
+
 // S0-13: the socket is closed at once, and nothing is tried again.
 #[tokio::test]
 async fn a_provider_that_says_signed_out_ends_a_client_that_is_connected() {

@@ -353,6 +353,21 @@ test('a wrong hello is an authentication error that carries the answer', async (
   assert.equal(connection.query.api_key, 'wrong-hello');
 });
 
+// As Home Assistant does: docs/DIALECTS.md.
+test('a server that asks first is answered with a token that was fetched for it', async (t) => {
+  const asks = { cmd: 'emit', frames: ['{"type":"auth_required"}'] };
+  const seen = await inPage(t, async ({ connect }, { asks, ...options }) => {
+    const answer = { cmd: 'emit', frames: ['{"type":"auth_ok"}'], access_token: '${token}' };
+    const dialect = { name: 'asks', first_frame: asks, answers: [{ type: 'auth_required', frame: answer }], hello: { types: ['auth_ok'] } };
+    const client = await connect({ ...options, dialect, token: async () => 'fetched' });
+    const seen = [client.state, client.stats().tokenFetches];
+    await client.close();
+    return seen;
+  }, options(t.peer, { asks }));
+  assert.deepEqual(seen, ['connected', 1]);
+  assert.equal(JSON.parse(t.peer.connections.at(-1).received[1]).access_token, 'fetched');
+});
+
 test('what a server says instead of a hello is told: text, and bytes that are text', async (t) => {
   const frames = [{ cmd: 'emit', frames: ['go away'] }, { cmd: 'binary', bytes: [...Buffer.from('no tok-1')] }, { cmd: 'binary', bytes: [255, 0] }];
   const seen = await inPage(t, async ({ connect }, { frames, ...options }) => {
