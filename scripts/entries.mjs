@@ -11,6 +11,10 @@ const BY_URL = `new URL('./dist/${MODULE}', import.meta.url)`;
 /** What the lean entry leaves out. */
 const EVERYTHING = /^ *\/\/ everything\n[^]*?^ *\/\/ end\n/gm;
 
+/** What a module that cannot be loaded is told to do. With the module inside there is no such way out. */
+const INSIDE = 'import everwire/inline';
+const WAY_OUT = /\n *const where = .*|\$\{where\} import everwire.*inline/g;
+
 const index = readFileSync('pkg/index.js', 'utf8');
 const [purpose] = index.split('\n', 1);
 if (index.split(BY_URL).length !== 2) throw new Error(`pkg/index.js should say once: ${BY_URL}`);
@@ -19,10 +23,10 @@ if (!EVERYTHING.test(index)) throw new Error('pkg/index.js should say what belon
 for (const folder of ['dist', 'dist/lean']) {
   const lean = folder !== 'dist';
   const name = lean ? 'everwire, the lean entry' : 'everwire';
-  const code = lean ? index.replace(EVERYTHING, '') : index;
+  const code = lean ? index.replace(EVERYTHING, '').replace(INSIDE, 'import everwire/lean/inline') : index;
   /** The code beside its module, with another first line, another source of that, and more at its end. */
   const write = (file, line, source, more = '') => {
-    const text = code.replace(purpose, line).replace(BY_URL, source).replaceAll("'./dist/", "'./");
+    const text = (more ? code.replace(WAY_OUT, '') : code).replace(purpose, line).replace(BY_URL, source).replaceAll("'./dist/", "'./");
     writeFileSync(`pkg/${folder}/${file}`, text + more);
   };
 

@@ -123,6 +123,21 @@ for (const [name, [program, flags, socket]] of Object.entries(PLACES)) {
   });
 }
 
+// S0-17
+for (const [name, [program, flags, socket]] of Object.entries(PLACES)) {
+  test(`${name}: listeners that throw, at once or later, are told and counted, and the program goes on`, async () => {
+    const { app } = await installed();
+    const far = await farEnd(bursts);
+    try {
+      const { stdout, stderr } = await run(program, [...flags, join(app, 'throws.mjs'), far.ws, socket], { cwd: app, timeout: 20_000 });
+      assert.deepEqual(JSON.parse(stdout), { listenerFailures: 100, kinds: ['at once', 'later'], state: 'connected' });
+      for (const word of ['at once', 'later', 'of the life cycle', 'of the life cycle, later']) assert.ok(stderr.includes(`Error: ${word}`) || stderr.includes(`error: ${word}`), stderr);
+    } finally {
+      await far.stop();
+    }
+  });
+}
+
 test('in a page of a burst nothing is delivered after a close, or after a listener is taken off', async (t) => {
   const far = await farEnd(bursts);
   try {

@@ -1,8 +1,9 @@
 // What a client says, and does not do, where it is used in a hurry: calls twice, promises that nobody awaits, listeners that are async.
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accepted, farEnd, frame } from './far.mjs';
 import { MINE, assert, inPage, options, test } from './harness.mjs';
-import { installed, run } from './installed.mjs';
+import { installed, run, tool } from './installed.mjs';
 
 test('S0-20: connect twice at once says that the client is connecting, and leaves the first alone', async (t) => {
   const seen = await inPage(t, async ({ createClient }, options) => {
@@ -60,6 +61,21 @@ test('S0-17, S2-3: an async listener that throws is told and counted as one that
     errors: [['listener', 'by a channel'], ['listener', 'by a client'], ['listener', 'by once']], listenerFailures: 3, heard: 2,
   });
 }, { complaints: ['by a client', 'by a channel', 'by once'] });
+
+test('in a bundle without addresses, as of a CommonJS program, what cannot be loaded is told with the way out', async () => {
+  const { app } = await installed();
+  const { build } = await tool('esbuild');
+  const load = (entry) => `import { createClient } from '${entry}'; createClient({ url: 'ws://localhost', dialect: 'raw' }).catch(({ code, message }) => console.log(code, message));`;
+  for (const [entry, told] of [['everwire', /^load the .*: import everwire\/inline \(/], ['everwire/lean', /: import everwire\/lean\/inline \(/]]) {
+    const outfile = join(app, 'bundle.cjs');
+    await build({ stdin: { contents: load(entry), resolveDir: app }, bundle: true, format: 'cjs', logLevel: 'error', logOverride: { 'empty-import-meta': 'silent' }, outfile });
+    assert.match((await run(process.execPath, [outfile], { cwd: app })).stdout, told);
+  }
+  for (const file of ['inline.js', 'lean/inline.js']) {
+    const code = await readFile(join(app, 'node_modules/everwire/dist', file), 'utf8');
+    assert.ok(code.includes('could not be loaded (${cause.message})') && !code.includes('import everwire'), file);
+  }
+});
 
 test('a module that cannot be loaded is told with its address and the way out', async (t) => {
   for (const fulfil of [{ status: 404 }, { status: 200, contentType: 'text/html', body: '<!doctype html>the page of the app' }]) {
