@@ -17,10 +17,7 @@ use crate::{
     shared::{Command, DriverEnd, Orphaned, Outgoing, Shared, Surroundings},
     transport::{Connector, Incoming, Transport},
 };
-use std::{
-    future::poll_fn,
-    task::{Context, Poll, Waker},
-};
+use std::task::{Context, Poll, Waker};
 use waiting::Waiting;
 
 /// Gives events and lifecycle steps to whoever listens. Called on the driver's own task.
@@ -44,6 +41,16 @@ pub(crate) trait Dispatch<P: Payload>: MaybeSend + 'static {
 
     /// All that was ready has been read: hands over what was gathered, and pushes what failed elsewhere.
     fn end_of_round(&mut self, _failures: &mut Vec<Error>) {}
+}
+
+/// What runs in the background until it is done.
+pub(crate) trait Drive: MaybeSend + 'static {
+    /// Does all there is to do; ready when nothing is left.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// It is dropped before it is done, with the runtime that it ran on.
+    #[allow(dead_code, reason = "a page drops nothing in the middle of its work")]
+    fn leave(&mut self);
 }
 
 /// How many frames are read before timers and commands have their turn.
@@ -73,7 +80,7 @@ where
     let shared = Shared::new(clock);
     let told = shared.clone();
     let watch = platform::watch(move |change| told.tell(change));
-    let mut driver = Driver {
+    let driver = Driver {
         session,
         connector,
         dispatch,
@@ -94,14 +101,14 @@ where
         listener_failures: 0,
         orphaned: false,
     };
-    platform::spawn(poll_fn(move |cx| driver.poll(cx)))?;
+    platform::drive(driver)?;
     Ok(Handle::new(shared))
 }
 
 /// A question that was asked for a generation, and is not answered yet.
 type UnderWay<T> = Option<(u64, BoxFuture<Result<T, Error>>)>;
 
-struct Driver<C: Connector, D: Dispatch<C::Payload>> {
+struct Driver<C: Connector, D> {
     session: Session<C::Payload>,
     connector: C,
     dispatch: D,
@@ -127,7 +134,7 @@ struct Driver<C: Connector, D: Dispatch<C::Payload>> {
 
 impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     /// Does all there is to do; ready when every handle is gone and the connection has ended.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
             self.now = self.clock.now();
             self.hold();
@@ -396,13 +403,16 @@ impl<C: Connector, D: Dispatch<C::Payload>> Driver<C, D> {
     }
 }
 
-/// A runtime that is shut down drops the driver in the middle of its work. The connection is closed as far as that takes no
-/// waiting, whoever waits is told, and what can be seen of the client is its end.
-impl<C: Connector, D: Dispatch<C::Payload>> Drop for Driver<C, D> {
-    fn drop(&mut self) {
-        if !platform::DROPS_TASKS {
-            return;
-        }
+impl<C: Connector, D: Dispatch<C::Payload>> Drive for Driver<C, D>
+where
+    <C::Payload as Payload>::Names: MaybeSend,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.run(cx)
+    }
+
+    /// The connection is closed as far as that takes no waiting, waiters are told, and what can be seen of the client is its end.
+    fn leave(&mut self) {
         self.now = self.clock.now();
         let cx = &mut Context::from_waker(Waker::noop());
         // What was asked for just before counts.

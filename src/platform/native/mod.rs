@@ -17,6 +17,7 @@ pub(crate) use socket::SocketConnector;
 #[cfg(feature = "server")]
 pub(crate) use socket::{Reader, Received};
 
+use crate::driver::Drive;
 use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts};
 use crate::shared::Surroundings;
 use std::{
@@ -56,6 +57,29 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(
     Ok(())
 }
 
+/// Runs a driver in the background. A runtime that is shut down drops it in the middle of its work.
+pub(crate) fn drive(driver: impl Drive) -> Result<(), Error> {
+    spawn(Driven(driver))
+}
+
+struct Driven<D: Drive>(D);
+
+impl<D: Drive> Future for Driven<D> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.get_mut().0.poll(cx)
+    }
+}
+
+impl<D: Drive> Unpin for Driven<D> {}
+
+impl<D: Drive> Drop for Driven<D> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 /// Starts tasks from anywhere, on the runtime in which it was made.
 #[derive(Clone)]
 pub(crate) struct Spawner(tokio::runtime::Handle);
@@ -73,9 +97,6 @@ impl Spawner {
 fn no_runtime(error: tokio::runtime::TryCurrentError) -> Error {
     Error::new(ErrorKind::InvalidState, "a tokio runtime is needed").with_source(error)
 }
-
-/// Whether a task may be dropped before it is done: with its runtime.
-pub(crate) const DROPS_TASKS: bool = true;
 
 /// Would tell what happens to the page; native programs tell it themselves.
 pub(crate) struct Watch;

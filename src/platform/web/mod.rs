@@ -14,6 +14,7 @@ pub(crate) use page::{Watch, watch};
 pub(crate) use socket::{FromBrowser, Inbox};
 pub(crate) use socket::{SocketConnector, headers_unsupported};
 
+use crate::driver::Drive;
 use crate::proto::{Dialect, Error, ErrorKind, Settings, Timestamp, UrlParts, text::pieces};
 use js_sys::Function;
 use std::{
@@ -96,8 +97,10 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Error> {
     if settings.headers.is_empty() && settings.dialect.headers.is_empty() { Ok(()) } else { Err(headers_unsupported()) }
 }
 
-/// Whether a task may be dropped before it is done.
-pub(crate) const DROPS_TASKS: bool = false;
+/// Runs a driver in the background, until it is done.
+pub(crate) fn drive(mut driver: impl Drive) -> Result<(), Error> {
+    spawn(std::future::poll_fn(move |cx| driver.poll(cx)))
+}
 
 /// Wakes this task again, after those that are due already.
 pub(crate) fn wake_later(cx: &mut Context<'_>) {
