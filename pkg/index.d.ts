@@ -50,7 +50,10 @@ export type State =
 
 /** How to connect. Times are in milliseconds. A field that is not known here is refused. */
 export interface Options {
-  /** Where the server is. `https` becomes `wss`; the dialect may force the path. Default: the dialect's own. */
+  /**
+   * Where the server is; an address without a host is one on the page's own (`/ws`, `ws`, `//other.example/ws`). `https` becomes
+   * `wss`. The dialect may force the path, as `stream` does. Default: the dialect's own.
+   */
   url?: string | URL | undefined;
   /** What the server speaks: a built-in dialect, or a description of another. Default: `stream`. */
   dialect?: 'stream' | 'stream-v1' | 'everwire' | 'envelope' | 'openai-realtime-browser' | 'raw' | Dialect | undefined;
@@ -118,12 +121,22 @@ export interface Options {
   sequence?: ((event: any) => number | undefined) | undefined;
   /** Makes the message that asks for the events that were missed, on servers whose dialect has none. It needs numbers. */
   onResume?: ((point: ResumePoint) => string | object | undefined) | undefined;
+  /** How messages are written, where that is not JSON: MessagePack, CBOR. Everything goes through it, the dialect's own frames too. */
+  codec?: Codec | undefined;
   /** The constructor of a WebSocket, where there is none or another is wanted: that of `ws` in Node 20. Default: the global one. */
   WebSocket?: (new (url: string, protocols: string[]) => object) | undefined;
   /** Closes the client when it is aborted; a `connect` under way rejects with its reason. */
   signal?: AbortSignal | undefined;
   /** Where timers run: `workerTimer` of `everwire/worker-timer` keeps them on time in a hidden page. Default: in the page. */
   timer?: Timer | undefined;
+}
+
+/** Turns what comes into documents and what is sent into messages. What either throws is the cause of an error. */
+export interface Codec {
+  /** The document in a message: text comes as a string, a binary message as an `ArrayBuffer`. A failure is a `decode` error, and counted. */
+  decode(data: string | ArrayBuffer): any;
+  /** A message for what is given to `send` and is not bytes, and for what the dialect says. */
+  encode(message: any): string | ArrayBuffer | ArrayBufferView;
 }
 
 declare const timer: unique symbol;
@@ -346,6 +359,8 @@ export interface Source<Events extends object = AnyEvents> {
   on<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
   /** Calls a function for the next event of a type. */
   once<P extends Pattern<Events>>(type: P, listener: Listener<Events, P>, options?: ListenerOptions): () => void;
+  /** The next event of a type. Rejects with the cause if the client ends first, and with the signal's reason. */
+  once<P extends Pattern<Events>>(type: P, options?: ListenerOptions): Promise<Events[Matching<Events, P>]>;
   /** Calls a function for every event. */
   onAny(listener: Listener<Events, '**'>, options?: ListenerOptions): () => void;
   /** Takes a function off that `on` or `once` put there; says whether it was there. */
@@ -383,7 +398,8 @@ export interface Client<Events extends object = AnyEvents> extends Source<Events
   /** Calls a function for every step in the life of the connection. Gives back a function that ends this. */
   onLifecycle(listener: (step: Lifecycle) => void): () => void;
   /**
-   * Sends a message: text and bytes as they are, a `Blob` once it is read (nothing overtakes it), everything else as JSON; what JSON
+   * Sends a message: text and bytes as they are, a `Blob` once it is read (nothing overtakes it), everything else as JSON, or with a `codec`
+   * text and the rest by that; what JSON
    * would lose, such as a `Map` or a forgotten `await`, is refused with `invalid-input`. Without a connection it waits for one in the outbox,
    * before `connect` too (do not await it there). Settles when the browser has taken it.
    */

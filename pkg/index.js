@@ -1,5 +1,5 @@
 // everwire for the browser: a thin face over the WebAssembly module. Importing it does nothing; the first client loads the module.
-import init, { Client as Core, Edge, EverwireError, timers } from './dist/everwire.js';
+import init, { Client as Core, Edge, EverwireError, timers, urlParts } from './dist/everwire.js';
 
 export { Client, EverwireError };
 
@@ -28,15 +28,15 @@ export async function createClient(options) {
 /** The module's half of a client, and the places of the user's functions in it. */
 async function createCore(options) {
   await load();
-  const { signal, text, socket, functions } = written(options);
+  const { signal, text, socket, codec, functions } = written(options);
   signal?.throwIfAborted();
   const places = Object.entries(functions).map(([name, listener]) => [name, { listener }]);
   const calls = places.map(([name, place]) => [name, (...given) => place.listener(...given)]);
-  const edge = new Edge({ WebSocket: socket, ...Object.fromEntries(calls) });
+  const edge = new Edge({ WebSocket: socket, codec, ...Object.fromEntries(calls) });
   const core = new Core(text, edge);
   edge.wake = weakly(core, wake);
   const { listeners, channelField } = edge;
-  Object.assign(core, { listeners, channelField, outbox: options.outbox });
+  Object.assign(core, { codec, listeners, channelField, outbox: options.outbox });
   return [core, places.map(([, place]) => place)];
 }
 
@@ -47,27 +47,15 @@ function begun(client, { signal, timer }) {
 }
 
 /** For `everwire/tabs`. */
-export const internals = { createCore, begun, connected };
+export const internals = { createCore, begun, connected, urlParts };
 
-let loading;
+let from;
 function load() {
-  loading ??= loaded().catch((cause) => {
-    loading = undefined;
-    throw cause;
-  });
-  return loading;
-}
-
-async function loaded() {
-  let from;
-  try {
-    from = new URL('./dist/everwire_bg.wasm', import.meta.url);
-    await init({ module_or_path: from });
-  } catch (cause) {
+  return init(() => (from = new URL('./dist/everwire_bg.wasm', import.meta.url))).catch((cause) => {
     const where = from instanceof URL ? ` from ${from}: put everwire_bg.wasm there, or` : ':';
     const message = `the WebAssembly module could not be loaded${where} import everwire/inline (${cause.message})`;
     throw new EverwireError('load', message, true, { cause });
-  }
+  });
 }
 
 /** How the parts of a listener's life are known to each other. */
@@ -93,14 +81,32 @@ class Bound {
   }
 }
 
+const ENDED = ['closed', 'failed'];
+
 /** What listens by its own `on`. */
 class Source extends Bound {
   once(type, listener, options) {
+    if (typeof (listener ?? {}) === 'object') {
+      const next = this.#next(type, listener ?? {});
+      next.catch(() => {}); // nobody need wait for it
+      return next;
+    }
     const off = this.on(type, Object.assign(function once(event, type) {
       off();
       return listener(event, type);
-    }, { listener }), options);
+    }, { listener: callable(listener) }), options);
     return off;
+  }
+
+  async #next(type, options) {
+    const stream = this.events(type, { ...options, capacity: 1 });
+    const { value, done } = await stream.next();
+    stream.return();
+    if (!done) return value.event;
+    options.signal?.throwIfAborted();
+    const client = this[CLIENT];
+    const { error, message = 'the channel is closed' } = ENDED.includes(client.state) ? await client.closed : {};
+    throw error ?? new EverwireError('closed', message, true, {});
   }
 
   onAny(listener, options) {
@@ -209,7 +215,7 @@ class Client extends Source {
 
   send(message, { signal, ...options } = {}) {
     return attempted(() => {
-      const data = encode(message);
+      const data = encode(message, this.#core.codec);
       return this.#inTurn(data, (data) => this.#withdrawable(signal, (done) => this.#core.send(data, optional(options), done)));
     });
   }
@@ -344,7 +350,7 @@ class Events extends Bound {
       this.#ended = true;
       for (const waiting of this.#waiting.splice(0)) waiting({ value: undefined, done: true });
     });
-    if (signals.some((signal) => signal?.aborted) || client.state === 'closed' || client.state === 'failed') this.#end();
+    if (signals.some((signal) => signal?.aborted) || ENDED.includes(client.state)) this.#end();
   }
 
   #take(value, capacity) {
@@ -583,24 +589,29 @@ function promise(ask) {
   return new Promise((resolve, reject) => ask((error, value) => (error === undefined ? resolve(value) : reject(error))));
 }
 
-/** Text and bytes go as they are, a Blob once it is read, everything else as JSON. */
-function encode(message) {
-  if (typeof message === 'string') return message;
+/** Bytes go as they are, a Blob once it is read, everything else by the codec; without one text as it is, and the rest as JSON. */
+function encode(message, codec) {
+  if (typeof message === 'string' && !codec) return message;
   const kind = kindOf(message);
   if (kind === 'Blob' || kind === 'File') return Object.assign(() => bytesOfBlob(message), { size: message.size });
-  return bytesOf(message, kind) ?? json(message, 'invalid-input', 'the message ', {});
+  const bytes = bytesOf(message);
+  if (bytes) return bytes;
+  if (!codec) return json(message, 'invalid-input', 'the message ', {});
+  const data = codec.encode(message);
+  // The blank tells it from what the module says, which the codec is yet to encode.
+  return typeof data === 'string' ? ` ${data}` : data;
 }
 
 /** What a value is, of whatever realm: `ArrayBuffer`, `Map`, and so on. */
 const kindOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
 
 /** The bytes of a buffer or a view, which are copied where other threads may write to them. */
-function bytesOf(message, kind) {
+function bytesOf(message) {
   const isView = ArrayBuffer.isView(message);
   const buffer = isView ? message.buffer : message;
-  const of = isView ? kindOf(buffer) : kind;
-  const isShared = of === 'SharedArrayBuffer';
-  if (!isShared && of !== 'ArrayBuffer') return undefined;
+  const kind = kindOf(buffer);
+  const isShared = kind === 'SharedArrayBuffer';
+  if (!isShared && kind !== 'ArrayBuffer') return undefined;
   try {
     // Of a view that is longer than its buffer the length is 0, and the keys an error.
     message.keys?.();
@@ -619,6 +630,25 @@ async function bytesOfBlob(blob) {
   }
 }
 
+/** A codec of the user's that makes text or bytes, or fails with an error of ours. */
+function checked(codec) {
+  if (typeof codec?.decode !== 'function' || typeof codec.encode !== 'function') {
+    throw new EverwireError('config', 'codec: must have `decode` and `encode`', false, { path: 'codec' });
+  }
+  const encode = (message) => {
+    const details = {};
+    try {
+      const data = codec.encode(message);
+      const encoded = typeof data === 'string' ? data : bytesOf(data);
+      if (encoded !== undefined) return encoded;
+    } catch (cause) {
+      details.cause = cause;
+    }
+    throw new EverwireError('invalid-input', 'the codec could not encode a message', false, details);
+  };
+  return { encode, decode: (data) => codec.decode(data) };
+}
+
 /** The functions among the options. */
 const FUNCTIONS = [
   'token',
@@ -628,10 +658,10 @@ const FUNCTIONS = [
   // end
 ];
 
-/** The signal among the options, the others as JSON for the module, another WebSocket, and the functions, which JSON does not know. */
+/** The signal among the options, the others as JSON for the module, another WebSocket, the codec, and the functions, which JSON does not know. */
 function written(options) {
   if (typeof options !== 'object' || options === null) throw new EverwireError('config', 'options: must be an object', false, { path: 'options' });
-  const { signal, timer, WebSocket: socket, ...others } = options;
+  const { signal, timer, WebSocket: socket, codec, ...others } = options;
   // One of another realm is no instance of this one's class.
   if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
     throw new EverwireError('config', 'signal: must be an AbortSignal', false, { path: 'signal' });
@@ -649,7 +679,7 @@ function written(options) {
   const { onResume } = functions;
   if (onResume) functions.onResume = (point) => asked(onResume(point));
   // end
-  return { signal, text: `{${members}}`, socket, functions };
+  return { signal, text: `{${members}}`, socket, codec: codec === undefined ? codec : checked(codec), functions };
 }
 // everything
 

@@ -62,7 +62,7 @@ async function sharedName(name, { url, dialect = 'stream', params, protocols }) 
     return undefined; // not in a frame without an origin
   }
   if (name !== undefined) return `everwire ${VERSION} ${name}`;
-  const text = new TextEncoder().encode(JSON.stringify([url, dialect, params, protocols]));
+  const text = new TextEncoder().encode(JSON.stringify([url && internals.urlParts(`${url}`), dialect, params, protocols]));
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', text));
   return `everwire ${VERSION} ${[...digest.slice(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }

@@ -7,6 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { smallGlue } from './glue.mjs';
 
 const tools = createRequire(new URL('tools/package.json', import.meta.url));
 const { default: binaryen } = await import(pathToFileURL(tools.resolve('binaryen')));
@@ -87,31 +88,15 @@ binaryen.setShrinkLevel(2);
 // More inlining makes the file smaller, but what is sent, the compressed file, larger.
 binaryen.setAlwaysInlineMaxSize(2);
 binaryen.setFlexibleInlineMaxSize(0);
-binaryen.setOneCallerInlineMaxSize(20);
+binaryen.setOneCallerInlineMaxSize(40);
 // The first KiB is the far end of the stack: so an address and what is added to it never wrap around.
 binaryen.setLowMemoryUnused(true);
 // A function has its name as long as they are put in order.
 binaryen.setDebugInfo(true);
 for (let round = 0; round < 3; round += 1) module.optimize();
-const { bytes, glue } = withShortNames(inOrder(), whenUsed(readFileSync(glueFile, 'utf8')));
+const { bytes, glue } = withShortNames(inOrder(), smallGlue(readFileSync(glueFile, 'utf8')));
 writeFileSync(file, withoutMessages(bytes));
 writeFileSync(glueFile, glue);
-
-/** What reads and writes text is made when it is used, not by the import: Jest's jsdom has none. And all that is supported has `encodeInto`. */
-function whenUsed(glue) {
-  const changes = [
-    [`let cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });\ncachedTextDecoder.decode();\n`, 'let cachedTextDecoder;\n'],
-    ['        cachedTextDecoder.decode();\n', ''],
-    ['let numBytesDecoded = 0;', 'let numBytesDecoded = MAX_SAFARI_DECODE_BYTES;'],
-    [/const cachedTextEncoder = new TextEncoder\(\);\n\nif \(!\('encodeInto' in [^]*?\n}\n/, 'let cachedTextEncoder;\n'],
-    [/    if \(realloc === undefined\) {\n[^]*?\n    }\n/, ''],
-    ['= cachedTextEncoder.encodeInto(', '= (cachedTextEncoder ??= new TextEncoder()).encodeInto('],
-  ];
-  return changes.reduce((text, [from, to]) => {
-    if (text.split(from).length !== 2) throw new Error(`the glue should say once: ${from}`);
-    return text.replace(from, to);
-  }, glue);
-}
 
 /** The module with its functions in the order of their code: what is alike stands together, and compresses better. */
 function inOrder() {

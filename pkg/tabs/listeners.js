@@ -1,12 +1,12 @@
 // What happened, on its way between tabs, and how it is told to the listeners of a tab.
 import { EverwireError, call } from '../dist/everwire.js';
 
-/** Gives an event to its listeners, as text that is parsed if there are any; says what goes wrong. */
-export function deliver(listeners, [type, data], wrong) {
+/** Gives an event to its listeners, as text that is parsed if there are any, or as a codec decoded it; says what goes wrong. */
+export function deliver(listeners, [type, data], codec, wrong) {
   const places = listeners.of(type);
   if (places.length === 0) return;
   let event = data;
-  if (typeof data === 'string') {
+  if (typeof data === 'string' && !codec) {
     try {
       event = JSON.parse(data);
     } catch {

@@ -61,6 +61,7 @@ export class Tab {
     this.#told = { stats: first.stats(), log: [] };
     this.channelField = first.channelField;
     this.outbox = first.outbox;
+    this.codec = first.codec;
   }
 
   /** What is counted here, and not by a core. */
@@ -361,7 +362,7 @@ export class Tab {
         // One that was heard already is heard once.
         if (number === this.#last + 1) {
           this.#last = number;
-          deliver(this.listeners, item, (error) => this.#wrong(error));
+          deliver(this.listeners, item, this.codec, (error) => this.#wrong(error));
         }
         number += 1;
         continue;

@@ -14,6 +14,7 @@ const EVENT = -1;
 const UNTYPED = -2;
 const MALFORMED = -3;
 const BINARY = -4;
+const UNDECODED = -5;
 
 const NOTHING = [];
 
@@ -22,6 +23,11 @@ const alone = (places) => places.length === 1 && places[0].raw;
 
 /** What `deliver` answers: the text is no JSON, or how much is to be taken that listeners threw. */
 const NOT_JSON = -1;
+
+/** The number of what the codec threw when it was given a message. */
+export function undecoded(place) {
+  return keepValue(failuresOf(place)[0]);
+}
 
 /**
  * The steps of the life cycle that say something: what their two texts and their two numbers are called. An error is called so
@@ -64,7 +70,7 @@ export class Edge {
   };
   #passed = [0, 0, 0];
 
-  /** `given` are the functions among the options: `token`, `sequence`, `onResume`, and `WebSocket` for another than the page's own. */
+  /** `given` are the functions among the options: `token`, `sequence`, `onResume`, `codec`, and `WebSocket` for another than the page's own. */
   constructor(given) {
     findClock();
     this.#given = given;
@@ -129,9 +135,11 @@ export class Edge {
 
   /** Gives every message of at most this size that is not let pass: its place, what it is, and its size. */
   attach(socket, maxSize, receive) {
+    const { codec } = this.#given;
+    if (codec) encodes(codec, socket);
     const prefix = this.#prefix;
     const start = prefix.length;
-    const take = (data) => {
+    const take = codec ? (data) => this.#decode(codec, data, maxSize, receive) : (data) => {
       if (typeof data !== 'string') return receive(keep(data, undefined, data), BINARY, data.byteLength);
       // Where the type comes first, no more of the text is looked at than its end.
       const end = data.startsWith(prefix) && data.endsWith('}') ? data.indexOf('"', start) : -1;
@@ -165,9 +173,25 @@ export class Edge {
     } catch {
       return receive(keep(data, undefined, data), this.#anyText ? UNTYPED : MALFORMED, data.length);
     }
+    this.#sort(text, document, text.length, receive);
+  }
+
+  /** The same by the codec, for whatever comes. What is too large is not decoded, for it is not taken. */
+  #decode(codec, data, maxSize, receive) {
+    const size = data.length ?? data.byteLength;
+    let document;
+    try {
+      if (size <= maxSize) document = codec.decode(data);
+    } catch (error) {
+      return receive(keep(data, undefined, data, [error]), UNDECODED, size);
+    }
+    this.#sort(undefined, document ?? data, size, receive);
+  }
+
+  #sort(message, document, size, receive) {
     const own = typeof document === 'object' && document !== null && Object.hasOwn(document, this.#field);
     const type = own && typeof document[this.#field] === 'string' ? document[this.#field] : undefined;
-    receive(keep(text, type, document), type === undefined ? UNTYPED : this.#class(type), text.length);
+    receive(keep(message, type, document), type === undefined ? UNTYPED : this.#class(type), size);
   }
 
   /** Lets the ordinary events of a socket pass the session by, until this moment of the clock. */
@@ -223,7 +247,7 @@ export class Edge {
     if (places.length === 0) return NOTHING;
     let event;
     try {
-      event = alone(places) ? message : document ?? JSON.parse(message);
+      event = alone(places) ? message ?? document : document ?? JSON.parse(message);
     } catch {
       return undefined;
     }
@@ -270,6 +294,22 @@ export class Edge {
     for (const done of this.#replies.values()) done(error);
     this.#replies.clear();
   }
+}
+
+/** Has a socket write by a codec what the module says, which is JSON. What the user's message was encoded to has a blank before it. */
+function encodes(codec, socket) {
+  const { send } = socket;
+  const encoded = (data) => {
+    if (typeof data !== 'string') return data;
+    if (data[0] === ' ') return data.slice(1);
+    try {
+      return codec.encode(JSON.parse(data));
+    } catch (error) {
+      report(error);
+      throw error;
+    }
+  };
+  socket.send = (data) => send.call(socket, encoded(data));
 }
 
 /** Bytes, which the module copies. */

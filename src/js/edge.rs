@@ -89,7 +89,10 @@ extern "C" {
 
     pub(super) fn counted(numbers: &[f64]) -> JsValue;
 
+    /// A message as text, if it is text, UTF-8, or was decoded: then as JSON.
     pub(super) fn readable(place: u32) -> Option<String>;
+
+    pub(super) fn undecoded(place: u32) -> u32;
 
     pub(super) fn release(place: u32);
 

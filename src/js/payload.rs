@@ -1,9 +1,13 @@
 //! A message that stays in JavaScript: wasm knows it by its place there, and by what it is to the session.
 
-use super::edge::{Edge, member, readable, release};
+use super::{
+    edge::{Edge, member, readable, release, undecoded},
+    error::thrown,
+    kept::Kept,
+};
 use crate::{
     platform::{FromBrowser, Inbox, since},
-    proto::{Class, Json, Parts, Passed, Payload, decimal},
+    proto::{Class, Error, ErrorKind, Json, Parts, Passed, Payload, decimal},
 };
 use std::{borrow::Cow, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::Closure};
@@ -13,6 +17,7 @@ use web_sys::WebSocket;
 const EVENT: i32 = -1;
 const UNTYPED: i32 = -2;
 const MALFORMED: i32 = -3;
+const UNDECODED: i32 = -5;
 
 /// Whether the entry of the package is the one that leaves nothing out.
 const EVERYTHING: bool = cfg!(feature = "npm-all");
@@ -105,9 +110,14 @@ impl Payload for JsPayload {
         match self.class {
             EVENT => Class::Event,
             UNTYPED => Class::Untyped,
-            MALFORMED => Class::Malformed,
+            MALFORMED | UNDECODED => Class::Malformed,
             class => usize::try_from(class).map_or(Class::Binary, Class::Control),
         }
+    }
+
+    fn undecoded(&self) -> Option<Error> {
+        let cause = (self.class == UNDECODED).then(|| Kept::of(undecoded(self.place.0)))?;
+        Some(thrown(ErrorKind::Decode, "the codec could not decode a message", cause))
     }
 
     fn readable(&self) -> Option<Cow<'_, str>> {

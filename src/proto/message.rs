@@ -145,6 +145,11 @@ pub trait Payload: Sized {
     /// The message as text; of a binary one if it is UTF-8.
     fn readable(&self) -> Option<Cow<'_, str>>;
 
+    /// Why a [malformed](Class::Malformed) message could not be decoded, where that was not because it is no JSON.
+    fn undecoded(&self) -> Option<Error> {
+        None
+    }
+
     /// The whole document, for control messages. `None` if it is no JSON.
     fn json(&self) -> Option<Json>;
 

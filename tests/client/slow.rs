@@ -12,10 +12,10 @@ use std::time::Duration;
 
 const SIZE: usize = 200_000;
 /// A connection on which nothing comes for so long is dead.
-const SILENCE: Duration = Duration::from_millis(800);
+const SILENCE: Duration = Duration::from_millis(1_600);
 /// How long a message takes: many times as long.
 const PIECES: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(30);
 
 fn builder(wire: &Wire) -> ClientBuilder {
     let builder = wire.builder(Dialect::raw()).silence_timeout(SILENCE).max_attempts(1);
@@ -106,7 +106,7 @@ async fn a_peer_that_drips_is_dead() {
 
 #[tokio::test]
 async fn a_large_message_that_is_slowly_taken_keeps_the_connection_alive() {
-    const LARGE: usize = 24 << 20;
+    const LARGE: usize = 16 << 20;
     let wire = Wire::open().await;
     let builder = builder(&wire).outbox(OutboxRule { bytes: 2 * LARGE, ..OutboxRule::default() });
     let (client, mut end) = connected(&wire, builder).await;

@@ -76,7 +76,8 @@ pub(crate) fn isolate<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Takes a URL apart, with the browser's own parser.
 pub(crate) fn parse_url(text: &str) -> Result<UrlParts, Error> {
-    let parts = url_parts(text).ok_or_else(|| Error::wrong("url", "is not a URL"))?;
+    let wrong = || Error::wrong("url", "is not a URL; a relative one needs a page's address");
+    let parts = url_parts(text).ok_or_else(wrong)?;
     let mut parts = pieces(&parts, b'\n').map(str::to_owned);
     let mut part = || parts.next().unwrap_or_default();
     Ok(UrlParts {

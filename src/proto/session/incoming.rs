@@ -172,7 +172,8 @@ impl<P: Payload> Session<P> {
             }
             Class::Malformed => {
                 self.stats.malformed += 1;
-                self.report(Error::new(ErrorKind::Decode, "a message is not JSON"));
+                let error = payload.undecoded();
+                self.report(error.unwrap_or_else(|| Error::new(ErrorKind::Decode, "a message is not JSON")));
             }
         }
         None
