@@ -25,6 +25,8 @@ pub(super) struct Params<'a> {
     pub(super) defaults: &'a Object,
 }
 
+const NO_ID: &str = "`connection_id` comes with the hello";
+
 /// A default may use parameters, which may be defaults again: but not for ever.
 const MAX_DEPTH: u8 = 8;
 
@@ -129,8 +131,10 @@ impl Params<'_> {
         if value.is_none() && !placeholder.optional {
             return Err(match placeholder.name {
                 "token" => Error::wrong("token", "the dialect needs a token or a token provider"),
-                "connection_id" => Error::wrong("params.connection_id", "is not known before the hello"),
-                name => Error::wrong(&["params.", name].concat(), "the dialect needs this parameter"),
+                name => {
+                    let why = if name == "connection_id" { NO_ID } else { "the dialect needs this parameter" };
+                    Error::wrong(&["params.", name].concat(), why)
+                }
             });
         }
         Ok(value)
@@ -191,7 +195,7 @@ pub(super) fn check(template: &Json, path: &str, has_id: bool, mistake: &Mistake
                 match part {
                     Part::Wrong(message) => mistake.note(path, message),
                     Part::Placeholder(Placeholder { name: "connection_id", .. }) if !has_id => {
-                        mistake.note(path, "`connection_id` is known after the hello, by `hello.connection_id`");
+                        mistake.note(path, NO_ID);
                     }
                     _ => {}
                 }

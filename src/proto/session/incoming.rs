@@ -5,9 +5,9 @@ use super::super::{
     dialect::{Action, Dialect, member},
     error::{Error, ErrorKind},
     json::Json,
-    message::{Class, Message, Parts, Passed, Payload},
+    message::{Class, Parts, Passed, Payload},
     server_error::{self, ServerError},
-    template::{self, Params},
+    template,
 };
 use super::{Link, Output, Session};
 use std::{slice::from_ref, sync::Arc};
@@ -97,7 +97,7 @@ impl<P: Payload> Session<P> {
     /// Takes a message. An ordinary event is given back: it is for the listeners.
     pub(super) fn message(&mut self, generation: u64, mut payload: P) -> Option<P> {
         if self.is_successor(generation) {
-            self.first_of_successor(payload);
+            self.first_of_successor(generation, payload);
             return None;
         }
         if !self.is_current(generation, &[Link::Up, Link::Hello]) {
@@ -137,7 +137,7 @@ impl<P: Payload> Session<P> {
     }
 
     /// The first frame of the connection that is to take the place of this one. With the hello it does.
-    fn first_of_successor(&mut self, mut payload: P) {
+    fn first_of_successor(&mut self, generation: u64, mut payload: P) {
         let class = payload.classify(&mut self.names);
         let role = self.roles.of(class);
         if role.is(Role::HELLO) && payload.json().is_some_and(|document| self.is_complete_hello(&document)) {
@@ -147,7 +147,7 @@ impl<P: Payload> Session<P> {
             self.promote();
             self.before_hello(class, payload);
         } else if role.answer.is_some() || role.is(Role::REPLY) {
-            self.answer_successor(role);
+            self.answer(role, generation);
         } else {
             // An error, or the wrong server: what follows is decided as for any other try.
             self.replace_at_once();
@@ -201,7 +201,7 @@ impl<P: Payload> Session<P> {
                 return self.fail(error, action);
             }
             if role.answer.is_some() || role.is(Role::REPLY) {
-                self.answer(role);
+                self.answer(role, self.generation);
                 return;
             }
         }
@@ -243,7 +243,7 @@ impl<P: Payload> Session<P> {
         let bare = self.settings.dialect.errors.as_ref().is_some_and(|rule| rule.bare.is_some());
         let document = if role.is(Role::ERROR) || bare && class == Class::Untyped { payload.json() } else { None };
         let found = document.and_then(|document| self.server_error(class, role, &document));
-        self.answer(role);
+        self.answer(role, self.generation);
         if P::PARTS.resume {
             self.resume_control(role, &payload);
         }
@@ -251,21 +251,15 @@ impl<P: Payload> Session<P> {
         self.act_on(found);
     }
 
-    fn answer(&mut self, role: Role) {
-        let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
-        self.write_filled(self.filled(&rule.frame));
-    }
-
-    /// The same on the connection that is to take the place of this one, which has no id yet.
-    fn answer_successor(&mut self, role: Role) {
+    /// Answers on this connection, or on the one that is to take its place, which has no id yet.
+    fn answer(&mut self, role: Role, generation: u64) {
         let Some(rule) = role.answer.map(|index| &self.settings.dialect.answers[index]) else { return };
         let point = self.resume_point();
-        let frame = Params { connection_id: None, ..self.params(point.as_ref()) }.frame(&rule.frame);
-        match (frame, &self.successor) {
-            (Ok(Some(frame)), Some(successor)) => self.write_to(successor.generation, Message::Text(frame), None),
-            (Err(error), _) => self.report(error),
-            _ => {}
+        let mut params = self.params(point.as_ref());
+        if P::PARTS.resume && generation != self.generation {
+            params.connection_id = None;
         }
+        self.write_filled_to(generation, params.frame(&rule.frame));
     }
 
     /// An error in the middle of the stream: the listeners have it as an event, the session acts on it.

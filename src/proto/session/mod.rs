@@ -338,8 +338,12 @@ impl<P: Payload> Session<P> {
 
     /// Writes a frame that was filled in, if anything is left of it.
     fn write_filled(&mut self, frame: Result<Option<String>, Error>) {
+        self.write_filled_to(self.generation, frame);
+    }
+
+    fn write_filled_to(&mut self, generation: u64, frame: Result<Option<String>, Error>) {
         match frame {
-            Ok(Some(frame)) => self.write(Message::Text(frame), None),
+            Ok(Some(frame)) => self.write_to(generation, Message::Text(frame), None),
             Ok(None) => {}
             Err(error) => self.report(error),
         }
