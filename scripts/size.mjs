@@ -4,8 +4,8 @@ import { everwire, line, weigh } from './bundled.mjs';
 
 /** For what is built, module and glue. The facade is source: who bundles it makes it half as large. */
 const ENTRIES = [
-  { name: 'everwire', budget: 67_500, facade: 'pkg/index.js', folder: 'pkg/dist' },
-  { name: 'everwire/lean', budget: 60_000, facade: 'pkg/dist/lean/index.js', folder: 'pkg/dist/lean' },
+  { name: 'everwire', budget: 69_700, facade: 'pkg/index.js', folder: 'pkg/dist' },
+  { name: 'everwire/lean', budget: 62_000, facade: 'pkg/dist/lean/index.js', folder: 'pkg/dist/lean' },
 ];
 const BUILT = ['everwire_bg.wasm', 'everwire.js'];
 
