@@ -58,7 +58,7 @@ impl Codec for Json {
 
 /// JSON by `sonic-rs`, which is faster where the processor has AVX2 or NEON and the compiler may use it
 /// (`-C target-cpu=native`). It takes what [`Json`] takes, and documents that are nested up to 254 levels deep; in a
-/// debug build, which would overflow its stack, 127. Feature `sonic`, native only.
+/// debug build, whose frames are larger, 48. Feature `sonic`, native only.
 #[cfg(all(native, feature = "sonic"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FastJson;
@@ -66,7 +66,7 @@ pub struct FastJson;
 #[cfg(all(native, feature = "sonic"))]
 impl Codec for FastJson {
     fn decode<'de, T: Deserialize<'de>>(event: &'de Event) -> Result<T, Error> {
-        if cfg!(debug_assertions) && depth(event.bytes()) > 127 {
+        if cfg!(debug_assertions) && depth(event.bytes()) > DEBUG_LEVELS {
             return Err(Error::new(ErrorKind::Decode, "the event is nested too deeply"));
         }
         let decoded = match event.text() {
@@ -88,6 +88,10 @@ impl Codec for FastJson {
         sonic_rs::to_string(value).map(Message::Text).map_err(no_json)
     }
 }
+
+/// How deeply a document may be nested in a debug build: deeper ones would overflow the 2 MiB that a thread's stack has.
+#[cfg(all(native, feature = "sonic"))]
+const DEBUG_LEVELS: usize = 48;
 
 /// How deeply a document is nested.
 #[cfg(all(native, feature = "sonic"))]
@@ -124,7 +128,7 @@ mod tests {
         let deep = |levels| ["[".repeat(levels), "]".repeat(levels)].concat();
         let texts =
             ["values", "messages", "illegal"].into_iter().flat_map(|name| table[name].as_array().unwrap()).map(text);
-        for text in texts.chain([deep(126), deep(100_000)]) {
+        for text in texts.chain([deep(DEBUG_LEVELS - 1), deep(100_000)]) {
             for text in [text.clone(), format!("{{\"x\":{text}}}"), format!("\u{feff}[{text}]")] {
                 let event = Event::from_text(text.clone().into());
                 let (one, other) = (Json::decode::<Value>(&event), FastJson::decode::<Value>(&event));

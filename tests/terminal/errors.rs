@@ -187,8 +187,14 @@ async fn settings_that_are_wrong_are_named_as_options_in_the_words_of_the_field(
     for (args, told) in [
         (&["listen", "example.com"][..], "URL: must begin with ws, wss, http or https"),
         (&["listen", "localhost:80"], "URL: must begin with ws, wss, http or https"),
-        (&["listen", far_end], "--token: the dialect needs a token or a token provider"),
-        (&["listen", far_end, "--token", " "], "--token: the dialect needs a token or a token provider"),
+        (
+            &["listen", far_end, "--param", "api_key=k", "--param", "user_id=u"],
+            "--token: the dialect needs a token or a token provider",
+        ),
+        (
+            &["listen", far_end, "--param", "api_key=k", "--param", "user_id=u", "--token", " "],
+            "--token: the dialect needs a token or a token provider",
+        ),
         (&["listen", far_end, "--token", "t"], "--param api_key: the dialect needs this parameter"),
         (
             &["listen", far_end, "--dialect", "openai-realtime", "--token", "a\nb"],
