@@ -23,7 +23,7 @@ impl Environment {
     }
 
     fn of(get: impl Fn(&str) -> Option<String>) -> Self {
-        // A name in lower case counts where the other is not set, as with curl.
+        // The name in lower case counts where the one in capitals is not set.
         let value = |name: &str| get(name).or_else(|| get(&name.to_lowercase())).unwrap_or_default();
         let (mut hosts, mut ports, mut is_off) = (Vec::new(), Vec::new(), false);
         let no = value("NO_PROXY");
