@@ -176,7 +176,7 @@ export class Edge {
     this.#sort(text, document, text.length, receive);
   }
 
-  /** The same by the codec, for whatever comes. What is too large is not decoded, for it is not taken. */
+  /** Decodes a message of any kind by the codec. One over the limit is not decoded: the session refuses it by its size. */
   #decode(codec, data, maxSize, receive) {
     const size = data.length ?? data.byteLength;
     let document;
